@@ -1,0 +1,29 @@
+# make run | make test | make demo    (Windows: README.md has the same as pip and python commands)
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run demo test lint
+
+run: $(VENV)/installed
+	$(BIN)/python app.py
+
+demo: $(VENV)/installed
+	$(BIN)/python -m core demo
+
+test: $(VENV)/installed-dev
+	tests/install-browser
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+$(VENV)/installed: requirements.txt
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements.txt
+	touch $@
+
+$(VENV)/installed-dev: requirements.txt requirements-dev.txt
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements-dev.txt
+	touch $@ $(VENV)/installed

@@ -1,0 +1,45 @@
+"""Starting points, and how settings are laid over each other: defaults < preset < YAML < flags or form."""
+
+from pathlib import Path
+from typing import Any
+
+from core.errors import SpecError
+from core.spec import RunSpec, merge, read_yaml
+
+PRESETS = Path(__file__).resolve().parent.parent / "presets"
+FABLE = PRESETS / "fable"
+SAMPLES = PRESETS / "samples"
+
+
+def names() -> list[str]:
+    """The presets there are, smallest first."""
+    found = {path.stem for path in PRESETS.glob("*.yaml")}
+    return [name for name in ("tiny", "small", "3090") if name in found] + sorted(found - {"tiny", "small", "3090"})
+
+
+def preset(name: str) -> dict[str, Any]:
+    """What a preset sets, as nested plain values; SpecError if there is no such preset."""
+    if name not in names():
+        raise SpecError(f"There is no preset {name!r}; there are {', '.join(names())}.")
+    return read_yaml(PRESETS / f"{name}.yaml")
+
+
+def resolve(preset_name: str = "tiny", file: Path | None = None, overrides: dict[str, Any] | None = None) -> RunSpec:
+    """The spec that a preset, a YAML file and flags or a form make together."""
+    return RunSpec.from_dict(merge(preset(preset_name), read_yaml(file) if file else {}, overrides or {}))
+
+
+def data_file(name: str) -> Path:
+    """The path that a data setting stands for: `sample:fables-en` is one of the built-in sets."""
+    if not name.startswith("sample:"):
+        return Path(name)
+    path = SAMPLES / f"{name.removeprefix('sample:')}.jsonl"
+    if not path.is_file():
+        there = ", ".join(f"sample:{each.stem}" for each in sorted(SAMPLES.glob("*.jsonl")))
+        raise SpecError(f"There is no built-in data set {name!r}; there are {there}.")
+    return path
+
+
+def base_model(name: str) -> str:
+    """What transformers should load for `model.base`: `fable` is the embedded model's folder."""
+    return str(FABLE) if name == "fable" else name
