@@ -1,0 +1,232 @@
+"""What happens during a run, as one JSON object per line of events.jsonl, and the progress they add up to.
+
+The job appends; everyone else only reads. There is no other channel between a job and its viewers, so a page can be
+reloaded, or the web server restarted, in the middle of a run.
+"""
+
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Act = Literal["train", "evaluate", "merge", "push"]
+State = Literal["new", "queued", "running", "finished", "stopped", "failed", "lost"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    at: float = field(default_factory=time.time)  # seconds since the epoch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queued(Event):
+    """Someone asked for an act; it starts when its turn on the accelerator comes."""
+
+    act: Act
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started(Event):
+    act: Act
+    pid: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Staged(Event):
+    """What the job does now, outside the training steps; `total` 0 means that the length is not known."""
+
+    stage: str
+    done: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noted(Event):
+    """A choice with its reason, or a warning, in one sentence."""
+
+    text: str
+    warning: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Begun(Event):
+    """The training loop begins; after a resume, later steps of the earlier process count no more."""
+
+    total_steps: int
+    resumed_from: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stepped(Event):
+    step: int
+    epoch: float
+    loss: float  # mean over the trained tokens of the step, in nats
+    learning_rate: float
+    gradient_norm: float
+    tokens_per_second: float  # real tokens, padding not counted, over the latest steps
+    memory_bytes: int  # resident memory of the process on a CPU, peak allocated memory on a GPU
+    eta_seconds: float  # from the latest steps, not from the start
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOut(Event):
+    step: int
+    loss: float  # token-weighted mean over the held-out examples, in nats
+    token_accuracy: float  # share of the trained tokens that the model ranks first
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saved(Event):
+    """A whole checkpoint is on disk."""
+
+    step: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published(Event):
+    repo_id: str
+    url: str
+    commit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished(Event):
+    act: Act
+    output: str = ""  # what the act made, relative to the run's folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stopped(Event):
+    """The user asked, and the act ended with all that it had done saved."""
+
+    act: Act
+    step: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed(Event):
+    act: Act
+    message: str  # for the user; the traceback is in console.log
+
+
+KINDS = {
+    kind.__name__.lower(): kind
+    for kind in (
+        Queued, Started, Staged, Noted, Begun, Stepped, HeldOut, Saved, Published, Finished, Stopped, Failed,
+    )
+}  # fmt: skip
+
+
+class EventLog:
+    """Appends events to a file, one whole line per write, so a reader never sees half of two."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, event: Event) -> None:
+        line = json.dumps({"event": type(event).__name__.lower(), **dataclasses.asdict(event)})
+        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            os.write(handle, line.encode() + b"\n")
+        finally:
+            os.close(handle)
+
+    def read(self, offset: int = 0) -> tuple[list[Event], int]:
+        """The events after byte `offset`, and the offset to read from next time.
+
+        A line still being written is left for the next read. A kind this version does not know is passed over, so an
+        old page can watch a newer job; so is a line that a crash of the whole machine tore.
+        """
+        try:
+            with self.path.open("rb") as file:
+                file.seek(offset)
+                data = file.read()
+        except FileNotFoundError:
+            return [], offset
+        whole = data[: data.rfind(b"\n") + 1]
+        return [event for line in whole.splitlines() if (event := _decode(line))], offset + len(whole)
+
+
+def _decode(line: bytes) -> Event | None:
+    try:
+        values = json.loads(line)
+        kind = KINDS.get(values.pop("event"))
+    except (ValueError, KeyError, AttributeError):
+        return None
+    if kind is None:
+        return None
+    names = {each.name for each in dataclasses.fields(kind)}
+    return kind(**{name: value for name, value in values.items() if name in names})
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands: every view is drawn from this and nothing else."""
+
+    act: Act = "train"  # the latest act that was asked for; `state` and `message` are its
+    state: State = "new"
+    at: float = 0.0  # time of the latest event
+    stage: Staged | None = None
+    total_steps: int = 0
+    steps: tuple[Stepped, ...] = ()
+    held_out: tuple[HeldOut, ...] = ()
+    notes: tuple[Noted, ...] = ()
+    saved_step: int = 0
+    trained: bool = False  # the training came to its end, and final/ is whole
+    published: tuple[Published, ...] = ()
+    message: str = ""
+
+    @property
+    def step(self) -> int:
+        return self.steps[-1].step if self.steps else 0
+
+    @property
+    def resumable(self) -> bool:
+        return not self.trained and self.act == "train" and self.state in ("stopped", "failed", "lost")
+
+
+def advance(progress: Progress, events: Iterable[Event]) -> Progress:
+    """The progress after more events. `advance(advance(p, a), b) == advance(p, a + b)`."""
+    now = dict(vars(progress)) | {name: list(getattr(progress, name)) for name in SERIES}
+    for event in events:
+        now["at"] = event.at
+        match event:
+            case Queued():
+                now |= {"act": event.act, "state": "queued", "message": "", "stage": None}
+            case Started():
+                now |= {"act": event.act, "state": "running", "message": "", "stage": None}
+                if event.act == "train":
+                    now["notes"] = []
+            case Staged():
+                now["stage"] = event
+            case Noted():
+                now["notes"].append(event)
+            case Begun():
+                now |= {"total_steps": event.total_steps, "stage": None}
+                now["steps"] = [each for each in now["steps"] if each.step <= event.resumed_from]
+                if event.resumed_from:
+                    now["held_out"] = [each for each in now["held_out"] if each.step <= event.resumed_from]
+                else:  # the base was measured just before
+                    now |= {"held_out": [each for each in now["held_out"] if each.step == 0][-1:], "saved_step": 0}
+            case Stepped():
+                now["steps"].append(event)
+            case HeldOut():
+                now["held_out"].append(event)
+            case Saved():
+                now["saved_step"] = event.step
+            case Published():
+                now["published"].append(event)
+            case Finished():
+                now |= {"state": "finished", "stage": None, "trained": now["trained"] or event.act == "train"}
+            case Stopped():
+                now |= {"state": "stopped", "stage": None}
+            case Failed():
+                now |= {"state": "failed", "message": event.message, "stage": None}
+    return Progress(**now | {name: tuple(now[name]) for name in SERIES})
+
+
+SERIES = ("steps", "held_out", "notes", "published")
