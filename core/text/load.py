@@ -1,0 +1,35 @@
+"""What a run writes and reads text with, made from its settings alone; torch is not needed."""
+
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerFast
+
+from core.presets import base_model
+from core.spec import RunSpec
+from core.text.templates import Template, add_chat_tokens, template_for
+from core.text.tokenizers import load_tokenizer
+
+
+@dataclass(frozen=True)
+class Text:
+    """What turns conversations into ids and back; the same object in training, chat and export."""
+
+    tokenizer: PreTrainedTokenizerFast
+    template: Template
+    added: tuple[str, ...]  # chat tokens that the base's tokenizer did not have
+
+    @property
+    def added_ids(self) -> list[int]:
+        return self.tokenizer.convert_tokens_to_ids(list(self.added))
+
+    @property
+    def stop_ids(self) -> tuple[int, ...]:
+        return self.template.stop_ids(self.tokenizer)
+
+
+def load_text(spec: RunSpec) -> Text:
+    """The tokenizer with its chat tokens, and the template. TextError if either cannot be trusted."""
+    source = spec.model.tokenizer or base_model(spec.model.base)
+    tokenizer = load_tokenizer(source, revision=None if spec.model.tokenizer else spec.model.revision)
+    added = add_chat_tokens(tokenizer)
+    return Text(tokenizer, template_for(spec.template, tokenizer), added)

@@ -1,0 +1,173 @@
+"""The act `train`: from a run's settings to its final/ folder, resuming by itself where an earlier process ended."""
+
+import json
+import os
+import platform
+import shutil
+import sys
+from collections import Counter
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+import torch
+from datasets import Dataset
+from transformers import EarlyStoppingCallback, GenerationConfig, PreTrainedModel
+
+import core
+from core.data.examples import DataReport
+from core.data.report import as_dict
+from core.data.select import select
+from core.evaluate.job import evaluate
+from core.runs.events import Noted, Staged
+from core.runs.store import Run
+from core.spec import RunSpec
+from core.text.encode import Encoding, as_labels, encode
+from core.text.load import Text, load_text
+from core.train import checkpoints
+from core.train.methods import METHODS
+from core.train.model import LARGE, bfloat16_is_fast, device_for, load_base, stored_dtype
+from core.train.plan import Plan, plan
+from core.train.recorder import Recorder
+from core.train.trainer import Trainer, trainer_settings
+
+LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "tokenizers", "safetensors")
+
+
+def train(run: Run) -> str | None:
+    """Train the run to its end and score it; "final" when done, None if it was stopped with a checkpoint."""
+    spec = run.spec
+    torch.set_num_threads(spec.compute.threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1)
+    run.reports.mkdir(exist_ok=True)
+    if not run.final.is_dir():
+        model, text = _train(run, spec)
+        if model is None:
+            return None
+        save_final(run, spec, model, text)
+    if spec.evaluate.after_training and evaluate(run) is None:
+        return None
+    return "final"
+
+
+def _train(run: Run, spec: RunSpec) -> tuple[PreTrainedModel | None, Text]:
+    device = device_for(spec)
+    run.events.append(Staged(stage="Reading the examples"))
+    chosen = select(spec.data)
+    report = chosen.report
+    write_json(run.reports / "data.json", as_dict(report))
+    run.events.append(Staged(stage="Encoding the examples"))
+    text = load_text(spec)
+    rows, measured = (
+        encode(part, text.tokenizer, text.template, spec.train.max_length, spec.train.overlong)
+        for part in (chosen.training, chosen.held_out)
+    )
+    for note in notes_on(report, rows, measured):
+        run.events.append(note)
+    planned = plan(spec, len(rows.rows), len(measured.rows), rows.longest, bfloat16_is_fast(device))
+    for reason in planned.reasons:
+        run.events.append(Noted(text=reason))
+    run.events.append(Staged(stage=f"Loading {spec.model.base}"))
+    model = load_base(spec, text, torch.float32)
+    write_json(run.manifest, manifest(spec, report, planned, model, text))
+    if spec.method.kind != "full" and planned.bfloat16 and model.num_parameters() >= LARGE:
+        model = model.to(torch.bfloat16)  # frozen; the added matrices stay in float32
+    recorder = Recorder(run)
+    callbacks = [recorder]
+    if spec.train.early_stopping and planned.held_out:
+        callbacks.append(EarlyStoppingCallback(spec.train.early_stopping))
+    trainer = Trainer(
+        model=model,
+        args=trainer_settings(spec, planned, run, cpu=device.type == "cpu"),
+        train_dataset=as_dataset(rows),
+        eval_dataset=as_dataset(measured) if measured.rows else None,
+        processing_class=text.tokenizer,
+        peft_config=METHODS[spec.method.kind](spec, model, text),
+        callbacks=callbacks,
+    )
+    recorder.trainer = trainer
+    checkpoint, damaged = checkpoints.latest(run.checkpoints)
+    for name in damaged:
+        run.events.append(Noted(text=f"{name} is damaged and was not used.", warning=True))
+        shutil.rmtree(run.checkpoints / name)
+    if checkpoint is None and planned.held_out:
+        trainer.evaluate()  # where the base stands: the first point of the held-out curve
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    return (None if recorder.stopped else trainer.model), text
+
+
+def notes_on(report: DataReport, rows: Encoding, measured: Encoding) -> list[Noted]:
+    """What was left out or cut, in words. Nothing is when the list is empty."""
+    notes = []
+    lost = report.rows - report.kept
+    if lost:
+        notes.append(Noted(text=f"{lost} of {report.rows} rows cannot be used; reports/data.json lists them.", warning=True))
+    for name, part in (("training", rows), ("held-out", measured)):
+        by_code = {problem.code: problem for problem in reversed(part.problems)}
+        times = Counter(problem.code for problem in part.problems)
+        for code, first in by_code.items():
+            text = f"{times[code]} {name} examples, the first {first.source}: {first.why} {first.fix}"
+            notes.append(Noted(text=text, warning=True))
+    return notes
+
+
+def as_dataset(encoding: Encoding) -> Dataset:
+    return Dataset.from_dict(
+        {"input_ids": [row.ids for row in encoding.rows], "labels": [as_labels(row) for row in encoding.rows]}
+    )
+
+
+def save_final(run: Run, spec: RunSpec, model: PreTrainedModel, text: Text) -> None:
+    """Adapter or model, tokenizer, chat template and generation config; written beside, then renamed."""
+    run.events.append(Staged(stage="Saving"))
+    beside = run.folder / ".final"
+    shutil.rmtree(beside, ignore_errors=True)
+    inner = model.get_base_model() if hasattr(model, "peft_config") else model
+    inner.generation_config = generation_config(inner.generation_config, text)
+    inner.config.eos_token_id, inner.config.pad_token_id = text.tokenizer.eos_token_id, text.tokenizer.pad_token_id
+    if hasattr(model, "peft_config"):
+        # The name that the user gave: a path of this machine would be of no use to anybody else.
+        model.peft_config["default"].base_model_name_or_path = spec.model.base
+        model.save_pretrained(beside, save_embedding_layers=False)
+        inner.generation_config.save_pretrained(beside)
+    else:
+        model.save_pretrained(beside)
+    text.tokenizer.save_pretrained(beside)
+    (beside / "README.md").unlink(missing_ok=True)  # PEFT's own; ours is written when the run is published
+    beside.rename(run.final)
+
+
+def generation_config(base: GenerationConfig, text: Text) -> GenerationConfig:
+    """The base's, ended by the tokens that the template taught."""
+    config = GenerationConfig.from_dict(base.to_dict())
+    config.eos_token_id = list(text.stop_ids)
+    config.pad_token_id = text.tokenizer.pad_token_id
+    return config
+
+
+def manifest(spec: RunSpec, report: DataReport, planned: Plan, model: PreTrainedModel, text: Text) -> dict:
+    """What a repetition would need to know beside the settings."""
+    return {
+        "atelier": core.__version__,
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "data": report.sha256,
+        "model": {
+            "base": spec.model.base,
+            "commit": getattr(model.config, "_commit_hash", None),
+            "parameters": model.num_parameters(),
+            "bytes_per_parameter": stored_dtype(spec).itemsize,
+        },
+        "stop_tokens": text.tokenizer.convert_ids_to_tokens(list(text.stop_ids)),
+        "plan": {name: getattr(planned, name) for name in planned.__dataclass_fields__ if name != "reasons"},
+        "seed": spec.train.seed,
+        "libraries": {name: version(name) for name in LIBRARIES},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor_threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def write_json(path: Path, value: dict) -> None:
+    beside = path.with_suffix(".partial")
+    beside.write_text(json.dumps(value, indent=1, ensure_ascii=False), "utf-8")
+    beside.replace(path)

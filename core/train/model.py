@@ -1,0 +1,129 @@
+"""Loading the base model, giving new tokens their rows, and opening base and tuned model together."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+
+from core.errors import RunError, TrainError
+from core.presets import base_model
+from core.runs.store import Run
+from core.spec import RunSpec
+from core.text.load import Text, load_text
+
+LARGE = 1_000_000_000  # parameters from which a frozen base is kept in bfloat16
+
+
+def device_for(spec: RunSpec) -> torch.device:
+    """TrainError if a GPU is asked for and there is none."""
+    there = torch.cuda.is_available()
+    if spec.compute.device == "cuda" and not there:
+        raise TrainError("compute.device is cuda, but torch sees no GPU here; set it to auto or cpu.")
+    return torch.device("cuda" if there and spec.compute.device != "cpu" else "cpu")
+
+
+def bfloat16_is_fast(device: torch.device) -> bool:
+    """Whether bfloat16 products are made by the hardware; emulated ones are slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def load_base(spec: RunSpec, text: Text, dtype: torch.dtype) -> PreTrainedModel:
+    """The base model with a row for every token; rows of added tokens are the mean of the rows that were there.
+
+    Raises TrainError if there is no such model, if it needs code from the Hub, or if its embedding is smaller than
+    the tokenizer was before the chat tokens were added: then tokenizer and model do not belong together.
+    """
+    name = base_model(spec.model.base)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(name, revision=spec.model.revision, dtype=dtype, use_safetensors=True)
+    except (OSError, ValueError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise TrainError(f"The base model {spec.model.base!r} cannot be loaded: {first}") from error
+    rows = model.get_input_embeddings().num_embeddings
+    wanted = len(text.tokenizer) - len(text.added)
+    if rows < wanted:
+        raise TrainError(
+            f"The tokenizer has {wanted} tokens but {spec.model.base!r} has rows for {rows}: "
+            "they do not belong together. Set model.tokenizer to the one that the model was trained with."
+        )
+    if len(text.tokenizer) > rows:
+        model.resize_token_embeddings(len(text.tokenizer), mean_resizing=False)
+    set_rows_to_mean(model, text.added_ids, wanted)
+    return model
+
+
+def stored_dtype(spec: RunSpec) -> torch.dtype:
+    """The precision in which the base is published; float32 if its config does not say."""
+    return AutoConfig.from_pretrained(base_model(spec.model.base), revision=spec.model.revision).dtype or torch.float32
+
+
+@torch.no_grad()
+def set_rows_to_mean(model: PreTrainedModel, ids: Sequence[int], old: int) -> None:
+    """Rows `ids` of the embedding and of the head become the mean of the first `old` rows.
+
+    A random row would make the first steps shout: its logit is off by more than all the others'.
+    """
+    for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
+        if ids and layer is not None:
+            weight = layer.weight  # (vocabulary, hidden)
+            weight[list(ids)] = weight[:old].float().mean(0).to(weight.dtype)
+
+
+def inference_dtype(model_parameters: int, device: torch.device) -> torch.dtype:
+    return torch.bfloat16 if model_parameters >= LARGE or device.type == "cuda" else torch.float32
+
+
+class Pair:
+    """Base and tuned model, for answering and scoring. With an adapter both share one copy of the weights."""
+
+    def __init__(self, text: Text, tuned: PreTrainedModel, base: PreTrainedModel | None) -> None:
+        self.text = text
+        self._tuned = tuned
+        self._base = base  # None: the tuned model with its adapter switched off
+
+    @property
+    def device(self) -> torch.device:
+        return self._tuned.device
+
+    @contextmanager
+    def side(self, name: str) -> Iterator[PreTrainedModel]:
+        """The model to call: `base` or `tuned`."""
+        if name == "tuned":
+            yield self._tuned
+        elif self._base is not None:
+            yield self._base
+        else:
+            with self._tuned.disable_adapter():
+                yield self._tuned
+
+
+def open_pair(run: Run, dtype: torch.dtype | None = None) -> Pair:
+    """The run's base and tuned model, ready to answer. RunError if the run has not been trained to its end."""
+    if not run.final.is_dir():
+        raise RunError(f"The run {run.name!r} has no final model yet: it must be trained to its end first.")
+    spec = run.spec
+    device = device_for(spec)
+    text = load_text(spec)
+    dtype = dtype or torch.float32
+    base = load_base(spec, text, dtype)
+    if dtype == torch.float32 and inference_dtype(base.num_parameters(), device) != dtype:
+        base = base.to(inference_dtype(base.num_parameters(), device))
+    if is_adapter(run.final):
+        from peft import PeftModel
+
+        tuned = PeftModel.from_pretrained(base, run.final)
+        return Pair(text, _ready(tuned, device), None)
+    tuned = AutoModelForCausalLM.from_pretrained(run.final, dtype=base.dtype)
+    return Pair(text, _ready(tuned, device), _ready(base, device))
+
+
+def is_adapter(folder: Path) -> bool:
+    return (folder / "adapter_config.json").is_file()
+
+
+def _ready(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:
+    return model.to(device).eval().requires_grad_(False)

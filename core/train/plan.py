@@ -1,0 +1,92 @@
+"""What will be done and why, decided before anything is loaded: a pure function of settings, lengths and device."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+from core.errors import TrainError
+from core.spec import RunSpec
+
+LEARNING_RATE = {
+    # LoRA wants about ten times the rate of full fine-tuning, whatever the model:
+    # "LoRA Without Regret", Thinking Machines Lab, 2025.
+    "lora": 2e-4,
+    "full": 2e-5,
+}
+TOKENS_AT_ONCE = 4096  # in one micro-batch; beyond it a processor gains nothing and the activations cost memory
+MEASUREMENTS = 10  # of the held-out loss in a run, unless the settings say otherwise
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every automatic choice. `effective batch = micro_batch_size x accumulation` is always the user's batch size."""
+
+    examples: int
+    held_out: int
+    micro_batch_size: int
+    accumulation: int
+    total_steps: int
+    warmup_steps: int
+    evaluate_every: int
+    learning_rate: float
+    bfloat16: bool
+    reasons: tuple[str, ...]
+
+    @cached_property
+    def batch_size(self) -> int:
+        return self.micro_batch_size * self.accumulation
+
+
+def plan(spec: RunSpec, rows: int, held_out: int, longest: int, bfloat16_is_fast: bool) -> Plan:
+    """The plan for `rows` training rows whose longest has `longest` tokens.
+
+    With packing, `rows` are the packed ones. TrainError if there is nothing to train on.
+    """
+    if not rows:
+        raise TrainError("There is no example left to train on: lower data.held_out_fraction or add examples.")
+    train = spec.train
+    reasons = []
+    batch = train.batch_size
+    if batch > rows:
+        batch = rows
+        reasons.append(f"The batch holds {rows} examples, not {train.batch_size}: there are no more of them.")
+    micro = min(train.micro_batch_size or _micro_batch(batch, longest), batch)
+    if batch % micro:
+        micro = max(divisor for divisor in range(1, micro + 1) if batch % divisor == 0)
+    accumulation = batch // micro
+    if accumulation > 1:
+        reasons.append(
+            f"Each step of {batch} examples is computed in {accumulation} parts of {micro}, since the longest "
+            f"example has {longest} tokens."
+        )
+    steps_per_epoch = math.ceil(rows / batch)
+    total = train.max_steps or max(1, math.ceil(train.epochs * steps_per_epoch))
+    learning_rate = train.learning_rate
+    if learning_rate is None:
+        learning_rate = LEARNING_RATE[spec.method.kind]
+        reasons.append(f"The learning rate is {learning_rate:g}, usual for {spec.method.kind}.")
+    bfloat16 = train.precision == "bfloat16" or (train.precision == "auto" and bfloat16_is_fast)
+    if train.precision == "auto":
+        reasons.append(
+            "Products are computed in bfloat16, which this processor has."
+            if bfloat16
+            else "Products are computed in float32: this processor has no fast bfloat16."
+        )
+    return Plan(
+        examples=rows,
+        held_out=held_out,
+        micro_batch_size=micro,
+        accumulation=accumulation,
+        total_steps=total,
+        warmup_steps=round(total * train.warmup_fraction),
+        evaluate_every=train.evaluate_every or max(1, total // MEASUREMENTS),
+        learning_rate=learning_rate,
+        bfloat16=bfloat16,
+        reasons=tuple(reasons),
+    )
+
+
+def _micro_batch(batch: int, longest: int) -> int:
+    """The largest divisor of the batch whose padded size stays within TOKENS_AT_ONCE."""
+    fits = [size for size in range(1, batch + 1) if batch % size == 0 and size * longest <= TOKENS_AT_ONCE]
+    return max(fits, default=1)

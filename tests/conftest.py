@@ -1,0 +1,87 @@
+"""What many tests share: a place for runs, and runs that were really trained, once for all of them."""
+
+import os
+import time
+from collections.abc import Callable
+
+import pytest
+
+from core import presets
+from core.runs import ENDED, Run, RunStore, jobs
+from core.runs.events import Started
+from core.spec import RunSpec, merge
+
+pytest_plugins = ["tests.hub.fixture"]
+
+# Nothing may be fetched: what a test needs lies in the project or is made by the test.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+QUICK = {
+    "data": {"files": ["sample:fables-en"]},
+    "train": {"max_steps": 12, "evaluate_every": 4, "batch_size": 8},
+    "evaluate": {"answers": 4, "max_new_tokens": 8, "prompts": ["Who are you?"]},
+    "compute": {"threads": 1},
+}
+LORA = {"method": {"kind": "lora", "rank": 4, "dropout": 0.1}, "train": {"learning_rate": 5e-3}}
+
+
+def quick(*layers: dict) -> RunSpec:
+    """The tiny preset cut down to seconds, with settings on top."""
+    values = QUICK
+    for layer in layers:
+        values = merge(values, layer)
+    return presets.resolve("tiny", overrides=values)
+
+
+def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"the condition did not come true in {seconds:.0f} seconds")
+
+
+def wait(run: Run, seconds: float = 180.0) -> str:
+    """Wait for the run's act to end; how it ended. A failure shows the job's own words."""
+    until(lambda: run.progress().state in ENDED, seconds)
+    progress = run.progress()
+    if progress.state == "failed":
+        print(run.console.read_text()[-3000:])
+    return progress.state
+
+
+def pid_of(run: Run) -> int:
+    return [event for event in run.events.read()[0] if isinstance(event, Started)][-1].pid
+
+
+@pytest.fixture
+def store(tmp_path) -> RunStore:
+    return RunStore(tmp_path / "runs")
+
+
+@pytest.fixture(scope="session")
+def trained_runs(tmp_path_factory) -> RunStore:
+    """A store with the runs `full` and `lora`, trained for a few steps and scored. Read only."""
+    store = RunStore(tmp_path_factory.mktemp("trained") / "runs")
+    for name, layers in (("full", ()), ("lora", (LORA,))):
+        run = store.create(name, quick(*layers))
+        jobs.start(run, "train")
+        assert wait(run) == "finished"
+    return store
+
+
+@pytest.fixture(params=["full", "lora"])
+def trained(trained_runs, request) -> Run:
+    return trained_runs.get(request.param)
+
+
+@pytest.fixture
+def full_run(trained_runs) -> Run:
+    return trained_runs.get("full")
+
+
+@pytest.fixture
+def lora_run(trained_runs) -> Run:
+    return trained_runs.get("lora")
