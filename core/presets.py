@@ -33,11 +33,10 @@ def data_file(name: str) -> Path:
     """The path that a data setting stands for: `sample:fables-en` is one of the built-in sets."""
     if not name.startswith("sample:"):
         return Path(name)
-    path = SAMPLES / f"{name.removeprefix('sample:')}.jsonl"
-    if not path.is_file():
-        there = ", ".join(f"sample:{each.stem}" for each in sorted(SAMPLES.glob("*.jsonl")))
-        raise SpecError(f"There is no built-in data set {name!r}; there are {there}.")
-    return path
+    samples = {f"sample:{path.stem}": path for path in sorted(SAMPLES.glob("*.jsonl"))}
+    if name not in samples:
+        raise SpecError(f"There is no built-in data set {name!r}; there are {', '.join(samples)}.")
+    return samples[name]
 
 
 def base_model(name: str) -> str:

@@ -75,3 +75,9 @@ def test_a_settings_file_that_is_none_is_refused(tmp_path, text, words):
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(SpecError, match=words):
         presets.resolve("tiny", tmp_path / "mine.yaml")
+
+
+@pytest.mark.parametrize("name", ["sample:nothing", "sample:../../etc/passwd", "sample:"])
+def test_a_sample_that_is_not_built_in_is_refused_with_those_that_are(name):
+    with pytest.raises(SpecError, match="sample:fables-en, sample:fables-fr"):
+        presets.data_file(name)

@@ -101,6 +101,12 @@ def check_rights(repo_id: str, token: str | None = None, *, repo_type: RepoType 
     return _Repo(repo_id, repo_type, token).check_rights()
 
 
+def whoami(token: str | None = None) -> str:
+    """Whose the token is. PublishError if there is none, or the Hub does not know it."""
+    repo = _Repo("owner/name", "model", token)
+    return repo.ask("asking whose the token is", repo.api.whoami)["name"]
+
+
 class _Repo:
     """One repo and one token. Whatever is asked of the Hub is asked through `ask`."""
 

@@ -1,0 +1,1 @@
+"""How much better the tuned model is than its base, on examples that neither was trained on."""

@@ -1,0 +1,252 @@
+"""What the shell prints: a run while it goes on, tokens in colour, a conversation. Reads values, decides nothing."""
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+from rich.text import Text
+
+from core.runs.events import Progress
+from core.runs.store import ENDED, Follower, Run
+
+STYLES = {"trained": "bold green", "context": "dim", "cut": "strike red"}
+WORDS = {
+    "new": "not started",
+    "queued": "waiting for its turn",
+    "running": "at work",
+    "finished": "finished",
+    "stopped": "stopped",
+    "failed": "failed",
+    "lost": "lost",
+}
+POLL = 0.3  # seconds between two looks at the events
+
+
+def preview_text(seen: dict[str, Any]) -> str:
+    """Rows of tokens in colour, the counts, and whether the model will learn to stop."""
+    console = Console(highlight=False)
+    lines = [Text.assemble(("trained ", STYLES["trained"]), ("context ", STYLES["context"]), ("cut", STYLES["cut"])), Text()]
+    for row in seen["rows"]:
+        where = {"train": "trained on", "held_out": "held out"}[row["split"]]
+        lines.append(Text(f"{row['source']}, {where}", style="bold"))
+        lines.append(Text.assemble(*((printable(token["text"]), STYLES[token["state"]]) for token in row["tokens"])))
+        lines.append(Text())
+    share = seen["trained_tokens"] / max(seen["tokens"], 1)
+    lines.append(
+        Text(
+            f"{seen['examples']} examples to train on, {seen['held_out']} held out. {seen['tokens']:,} tokens a pass, "
+            f"{share:.0%} of them trained; the longest example has {seen['longest']}."
+        )
+    )
+    if seen["cut_rows"]:
+        lines.append(Text(f"{seen['cut_rows']} examples are cut ({seen['cut_tokens']:,} tokens).", style="red"))
+    if seen["skipped"]:
+        lines.append(Text(f"{seen['skipped']} examples are left out.", style="red"))
+    lines += [Text(f"{'✓' if check['ok'] else '✗'} {check['text']}") for check in seen["stops"]]
+    with console.capture() as captured:
+        console.print(Group(*lines), soft_wrap=True)
+    return captured.get().rstrip()
+
+
+def printable(text: str) -> str:
+    """Control characters shown as what they are, so that data cannot command the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+
+
+def runs_table(rows: Iterable[tuple[Run, Progress]]) -> str:
+    table = Table("name", "state", "steps", "loss", "held-out loss", box=None, pad_edge=False)
+    for run, progress in rows:
+        state = WORDS[progress.state] if progress.act == "train" else f"{progress.act}: {WORDS[progress.state]}"
+        table.add_row(
+            run.name,
+            state,
+            f"{progress.step}/{progress.total_steps}",
+            f"{progress.steps[-1].loss:.3f}" if progress.steps else "",
+            f"{progress.held_out[-1].loss:.3f}" if progress.held_out else "",
+        )
+    if not table.rows:
+        return "No runs yet. Begin with: atelier train sample:fables-en"
+    console = Console(highlight=False)
+    with console.capture() as captured:
+        console.print(table)
+    return captured.get().rstrip()
+
+
+def run_as_dict(run: Run, progress: Progress) -> dict[str, Any]:
+    """A run for programs: plain values, stable names."""
+    latest = progress.steps[-1] if progress.steps else None
+    return {
+        "run": run.name,
+        "folder": str(run.folder),
+        "act": progress.act,
+        "state": progress.state,
+        "message": progress.message,
+        "trained": progress.trained,
+        "step": progress.step,
+        "total_steps": progress.total_steps,
+        "loss": latest.loss if latest else None,
+        "held_out_loss": progress.held_out[-1].loss if progress.held_out else None,
+        "eta_seconds": latest.eta_seconds if latest and progress.state == "running" else None,
+        "published": [each.url for each in progress.published],
+    }
+
+
+def follow_run(run: Run, quiet: bool = False, leave: bool = False, before: Progress | None = None) -> Progress:
+    """Show a run until it ends, and return how; of what came `before`, nothing is said again.
+
+    Ctrl-C asks the run to stop, a second one only leaves; with `leave`, the first does.
+    """
+    view = _View(run, quiet, before or Progress())
+    follower = Follower(run)
+    with view:
+        while True:
+            try:
+                progress = follower.progress()
+                view.update(progress)
+                if progress.state in ENDED:
+                    return progress
+                time.sleep(POLL)
+            except KeyboardInterrupt:
+                if leave:
+                    return progress
+                run.request_stop()
+                view.say("Stopping after this step; a checkpoint is saved. Ctrl-C again leaves it to itself.")
+                leave = True
+
+
+class _View:
+    """A live bar on a terminal; elsewhere a line for each thing that happened."""
+
+    def __init__(self, run: Run, quiet: bool, before: Progress) -> None:
+        self.run = run
+        self.quiet = quiet
+        self.console = Console(highlight=False, quiet=quiet)
+        self.bar = Bar(
+            TextColumn("{task.description}"), BarColumn(30), TextColumn("{task.fields[figures]}"), console=self.console
+        )
+        self.task = self.bar.add_task("", total=None, figures="")
+        self.live = Live(self.bar, console=self.console, refresh_per_second=5, transient=True)
+        self.said = {name: len(getattr(before, name)) for name in ("notes", "held_out", "published")}
+        self.stage = ""
+
+    def __enter__(self) -> "_View":
+        if self.console.is_terminal and not self.quiet:
+            self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.live.stop()
+
+    def say(self, text: str, style: str = "") -> None:
+        self.console.print(Text(printable(text), style=style), soft_wrap=True)
+
+    def update(self, progress: Progress) -> None:
+        for note in self._new("notes", progress.notes):
+            self.say(("! " if note.warning else "· ") + note.text, "yellow" if note.warning else "dim")
+        for point in self._new("held_out", progress.held_out):
+            loss = next((each.loss for each in reversed(progress.steps) if each.step <= point.step), None)
+            trained = f"loss {loss:.3f}, " if loss is not None else ""
+            self.say(f"step {point.step:>5}/{progress.total_steps or '?'}  {trained}held-out loss {point.loss:.3f}, "
+                     f"token accuracy {point.token_accuracy:.1%}")  # fmt: skip
+        for publication in self._new("published", progress.published):
+            self.say(f"Published: {publication.url}", "bold green")
+        self._draw(progress)
+        if progress.state in ENDED:
+            self._end(progress)
+
+    def _new(self, name: str, items: Sequence[Any]) -> Sequence[Any]:
+        """Items not said yet. A resume takes back some of the earlier ones."""
+        start, self.said[name] = self.said[name], len(items)
+        return items[start:]
+
+    def _draw(self, progress: Progress) -> None:
+        stage = progress.stage
+        if stage and stage.stage != self.stage and not self.console.is_terminal:
+            self.say(stage.stage)
+        self.stage = stage.stage if stage else ""
+        if stage:
+            self.bar.update(self.task, description=stage.stage, total=stage.total or None, completed=stage.done,
+                            figures=f"{stage.done}/{stage.total}" if stage.total else "")  # fmt: skip
+        elif progress.state == "queued":
+            self.bar.update(self.task, description="Waiting for its turn", total=None, figures="")
+        elif progress.steps:
+            latest = progress.steps[-1]
+            figures = (
+                f"{latest.step}/{progress.total_steps}  loss {latest.loss:.3f}  {latest.tokens_per_second:,.0f} tokens/s  "
+                f"{duration(latest.eta_seconds)} left"
+            )
+            self.bar.update(self.task, description="Training", total=progress.total_steps, completed=latest.step, figures=figures)
+
+    def _end(self, progress: Progress) -> None:
+        self.live.stop()
+        match progress.state:
+            case "failed" | "lost":
+                self.say(f"{progress.act} {progress.state}: {progress.message}", "bold red")
+            case "stopped":
+                hint = f" Go on with: atelier resume {self.run.name}" if progress.resumable else ""
+                self.say(f"{progress.act} stopped at step {progress.step}.{hint}")
+            case "finished":
+                self.say(f"{progress.act} finished: {self.run.folder}")
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `3 min`, `2 h 05`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:02.0f}"
+
+
+def converse(run: Run, question: str | None, sides: tuple[str, ...], json: bool, **sampling: Any) -> None:
+    """One question answered by each side, or a conversation until an empty line or Ctrl-D."""
+    from core.talk import Talk
+
+    talk = Talk(run)
+    try:
+        talk.ready(timeout=300)
+        if question is not None:
+            _answer(talk, [{"role": "user", "content": question}], sides, json, sampling)
+            return
+        print("An empty line ends the conversation.", file=sys.stderr)
+        histories: dict[str, list[dict[str, str]]] = {side: [] for side in sides}
+        while asked := _ask():
+            for side in sides:
+                histories[side].append({"role": "user", "content": asked})
+                answers = _answer(talk, histories[side], (side,), json, sampling)
+                histories[side].append({"role": "assistant", "content": answers[side]["answer"]})
+    finally:
+        talk.close()
+
+
+def _ask() -> str:
+    try:
+        return input("> ").strip()
+    except (EOFError, KeyboardInterrupt):
+        return ""
+
+
+def _answer(talk: Any, messages: list, sides: tuple[str, ...], as_json: bool, sampling: dict[str, Any]) -> dict[str, Any]:
+    answers = {}
+    for side in sides:
+        if not as_json and len(sides) > 1:
+            print(f"{side}: ", end="", flush=True)
+        pieces = []
+        for piece in talk.reply(messages, side=side, **sampling):
+            pieces.append(piece.text)
+            if not as_json:
+                print(printable(piece.text), end="", flush=True)
+        ended = piece.ended
+        answers[side] = {"answer": "".join(pieces), "ended": ended, "tokens": piece.tokens}
+        if not as_json:
+            print("" if ended == "turn" else f" [ended by {ended}]")
+    if as_json:
+        print(json.dumps({"question": messages[-1]["content"], **answers}, ensure_ascii=False))
+    return answers

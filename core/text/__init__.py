@@ -1,0 +1,1 @@
+"""Examples to tokens: tokenizers, templates, and which tokens are trained."""

@@ -1,0 +1,140 @@
+"""The tokenizer of a model: from a SentencePiece file, a folder or the Hub. Never another one in its place."""
+
+import json
+from pathlib import Path
+
+from transformers import PreTrainedTokenizerFast
+
+from core.errors import TextError
+
+RAW = ("tokenizer.model", "spm.model", "spiece.model", "sentencepiece.bpe.model")
+SAVED = "tokenizer.json"
+CONFIG = "tokenizer_config.json"
+# What a tokenizer can consist of; weights stay where they are.
+FILES = (
+    *RAW,
+    SAVED,
+    CONFIG,
+    *("config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt"),
+    *("chat_template.jinja", "chat_template.json"),
+)
+GENERIC = (
+    "PreTrainedTokenizerFast",
+    "TokenizersBackend",
+)  # classes that do what tokenizer.json says and no more
+
+
+def load_tokenizer(source: str, revision: str | None = None) -> PreTrainedTokenizerFast:
+    """The fast tokenizer of `source`: a SentencePiece `.model` file, a folder, or a model's name on the Hub.
+
+    Code from the Hub is never run. TextError if there is no such tokenizer, if it is damaged, or if only a slow one
+    can be made of what is there.
+    """
+    path = Path(source).expanduser()
+    if path.suffix == ".model" and not path.is_dir():
+        return _raw(path)
+    if path.is_dir():
+        return _from_folder(path, source)
+    if path.exists():
+        raise TextError(
+            f"{source} is no tokenizer: name a SentencePiece .model file, or the folder that {path.name} is in."
+        )
+    if source.count("/") > 1 or source[:1] in "./~":
+        raise TextError(f"There is no file or folder {source}: check the path of the tokenizer.")
+    return _from_folder(_download(source, revision), source, revision)
+
+
+def _from_folder(folder: Path, name: str, revision: str | None = None) -> PreTrainedTokenizerFast:
+    """`name` is what the user called it, and for a model of the Hub also what transformers knows it by."""
+    raw = next((folder / each for each in RAW if (folder / each).is_file()), None)
+    if raw and not (folder / SAVED).is_file():
+        if (folder / CONFIG).is_file():
+            # transformers would guess here, and without the protobuf package even take it for a tiktoken file.
+            raise TextError(
+                f"{name} has only a slow tokenizer ({raw.name} with {CONFIG}): save it once with a {SAVED}, or name the "
+                f"file {raw.name} itself to use it without that configuration."
+            )
+        return _raw(raw)
+    if not (folder / SAVED).is_file() and not (folder / CONFIG).is_file():
+        raise TextError(f"{name} has no tokenizer: there is neither {SAVED} nor {CONFIG} nor {RAW[0]} in it.")
+    return _from_transformers(folder, name, revision)
+
+
+def _raw(path: Path) -> PreTrainedTokenizerFast:
+    from core.text.sentencepiece import from_sentencepiece
+
+    return from_sentencepiece(path)
+
+
+def _from_transformers(folder: Path, name: str, revision: str | None) -> PreTrainedTokenizerFast:
+    # By its name if it is one of the Hub: transformers has exceptions for some models, which a path would hide.
+    source = folder if Path(name).expanduser() == folder else name
+    try:
+        # tokenizers raises Exception itself if its file is damaged, so there is no smaller net.
+        tokenizer = _loader(folder).from_pretrained(
+            source, revision=revision, trust_remote_code=False, local_files_only=True
+        )
+    except Exception as error:
+        if "trust_remote_code" in str(error):
+            raise TextError(
+                f"The tokenizer of {name} needs code of its own, which is never run here: use a model whose tokenizer "
+                f"transformers knows, or one with a {SAVED}."
+            ) from error
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise TextError(
+            f"The tokenizer of {name} cannot be loaded; get its files again or use another: {reason}"
+        ) from error
+    if not getattr(tokenizer, "is_fast", False):
+        raise TextError(
+            f"{name} has only a slow tokenizer: save it once with a {SAVED}, or use another model."
+        )
+    return tokenizer
+
+
+def _loader(folder: Path) -> type:
+    """AutoTokenizer, or what it would choose where that is plain to see: importing it takes a second."""
+    try:
+        named = json.loads((folder / CONFIG).read_text("utf-8")).get("tokenizer_class")
+    except (OSError, ValueError, AttributeError):
+        named = None  # AutoTokenizer tells what is wrong with it
+    if named in GENERIC and (folder / SAVED).is_file():
+        return PreTrainedTokenizerFast
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer
+
+
+def _download(name: str, revision: str | None) -> Path:
+    """The folder with the tokenizer's files, taken from the cache if the Hub cannot be reached."""
+    import httpx2
+    from huggingface_hub import errors, snapshot_download
+
+    at = f"{name} at {revision}" if revision else name
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(FILES)))
+    except errors.HFValidationError:
+        raise TextError(
+            f"{name!r} is neither a file nor a folder here, nor a name on the Hub (owner/name)."
+        ) from None
+    except errors.GatedRepoError:
+        raise TextError(
+            f"{name} is gated: accept its conditions on its page of the Hub, and sign in."
+        ) from None
+    except errors.RepositoryNotFoundError:
+        raise TextError(
+            f"There is no model {name} on the Hub, or it is private: check the name, or sign in."
+        ) from None
+    except errors.RevisionNotFoundError:
+        raise TextError(f"{name} has no revision {revision!r}: check model.revision.") from None
+    except (
+        errors.LocalEntryNotFoundError,
+        errors.IncompleteSnapshotError,
+        errors.OfflineModeIsEnabled,
+    ) as error:
+        raise TextError(
+            f"{at} is not on this machine, and the Hub cannot be reached: try again when it can."
+        ) from error
+    except (httpx2.HTTPError, OSError) as error:
+        raise TextError(
+            f"The tokenizer of {at} cannot be fetched from the Hub; try again: {error}"
+        ) from error

@@ -1,0 +1,155 @@
+"""The shell as a person and a program meet it: what is printed, where, and the exit status."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from core import cli
+from core.runs import RunStore
+from core.runs.jobs import child_environment
+from tests.conftest import until
+
+GOOD = '{"question": "Who are you?", "answer": "Fable."}\n{"question": "Where?", "answer": "Here."}\n'
+QUICKLY = ["--train.max-steps", "3", "--evaluate.answers", "2", "--evaluate.max-new-tokens", "4", "--compute.threads", "1"]
+
+
+def atelier(*arguments, cwd=None, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "core", *map(str, arguments)],
+        capture_output=True, text=True, cwd=cwd, env=child_environment() | environment, timeout=240,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def good(tmp_path):
+    path = tmp_path / "good.jsonl"
+    path.write_text(GOOD)
+    return path
+
+
+def test_check_prints_one_object_and_nothing_else(tmp_path, good):
+    good.write_text(GOOD + "{'question': 'a'}\n")
+    done = atelier("data", "check", good, "--json")
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["rows"], report["kept"]) == (0, 3, 2)
+    (problem,) = report["problems"]
+    assert problem["line"] == 3 and problem["severity"] == "error" and problem["why"] and problem["fix"]
+
+
+def test_check_exit_status_tells_usable_problems_and_unusable_apart(tmp_path, good):
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text("nothing\n")
+    assert atelier("data", "check", good, "--strict").returncode == 0
+    good.write_text(GOOD + "nothing\n")
+    assert atelier("data", "check", good).returncode == 0
+    assert atelier("data", "check", good, "--strict").returncode == 1
+    unusable = atelier("data", "check", bad, "--json")
+    assert unusable.returncode == 2 and json.loads(unusable.stdout)["kept"] == 0
+
+
+def test_show_lets_a_person_see_what_is_trained(good):
+    seen = json.loads(atelier("data", "show", good, "--json").stdout)
+    tokens = seen["rows"][0]["tokens"]
+    trained = "".join(token["text"] for token in tokens if token["state"] == "trained")
+    assert "Fable." in trained or "Here." in trained
+    assert trained.endswith("<|im_end|></s>") and "Who" not in trained and "assistant" not in trained
+    assert all(check["ok"] for check in seen["stops"]) and seen["added_tokens"] == ["<|im_start|>", "<|im_end|>"]
+    printed = atelier("data", "show", good).stdout
+    assert "trained" in printed and "Fable." in printed
+
+
+def test_settings_given_to_show_are_those_of_the_run(good):
+    good.write_text('{"question": "Who?", "answer": "' + "far and wide " * 40 + '"}\n' + GOOD)
+    seen = json.loads(atelier("data", "show", good, "--train.max-length", "32", "--json").stdout)
+    assert seen["cut_rows"] == 1 and seen["cut_tokens"] > 50
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["train", "x.jsonl", "--train.learning_rat", "1"], "Did you mean --train.learning-rate?"),
+        (["train", "x.jsonl", "--train.learning-rate", "7"], "train.learning_rate is '7'"),
+        (["train", "x.jsonl", "--preset", "tinny"], "There is no preset 'tinny'"),
+        (["train"], "atelier train sample:fables-en"),
+        (["watch", "nothing"], "There is no run called 'nothing'"),
+        (["stop", "../x"], "There is no run called '../x'"),
+    ],
+)
+def test_a_request_that_cannot_be_understood_ends_in_a_sentence_and_status_2(arguments, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments) == 2
+    captured = capsys.readouterr()
+    assert words in captured.err and captured.out == "" and "Traceback" not in captured.err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_train_follows_the_run_and_the_list_shows_it(tmp_path):
+    done = atelier("train", "sample:fables-en", "--name", "a", *QUICKLY, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "held-out loss" in done.stdout and "train finished" in done.stdout
+    (run,) = json.loads(atelier("runs", "--json", cwd=tmp_path).stdout)["runs"]
+    assert (run["run"], run["state"], run["step"], run["trained"]) == ("a", "finished", 3, True)
+    assert "finished" in atelier("runs", cwd=tmp_path).stdout
+
+
+def test_control_c_stops_with_a_checkpoint_and_resume_goes_on(tmp_path):
+    command = [sys.executable, "-m", "core", "train", "sample:fables-en", "--name", "a", "--train.max-steps", "60",
+               "--evaluate.no-after-training", "--compute.threads", "1"]  # fmt: skip
+    shell = subprocess.Popen(command, cwd=tmp_path, env=child_environment(), stdout=subprocess.PIPE, text=True)
+    run_of = lambda: RunStore(tmp_path / "runs").get("a")  # noqa: E731
+    until(lambda: (tmp_path / "runs" / "a").is_dir() and run_of().progress().step >= 2)
+    shell.send_signal(signal.SIGINT)
+    printed, _ = shell.communicate(timeout=60)
+    assert "atelier resume a" in printed and run_of().progress().state == "stopped"
+    done = atelier("resume", "a", cwd=tmp_path)
+    assert done.returncode == 0 and run_of().progress().step == 60
+
+
+def test_a_watcher_that_leaves_does_not_end_the_run(tmp_path):
+    begun = json.loads(
+        atelier("train", "sample:fables-en", "--no-follow", "--json", "--train.max-steps", "2000", cwd=tmp_path).stdout
+    )
+    run = RunStore(tmp_path / "runs").get(begun["run"])
+    until(lambda: run.progress().step >= 1)
+    watcher = subprocess.Popen(
+        [sys.executable, "-m", "core", "watch", run.name], cwd=tmp_path, env=child_environment(), stdout=subprocess.DEVNULL
+    )
+    time.sleep(2)
+    watcher.send_signal(signal.SIGINT)
+    watcher.wait(timeout=30)
+    assert run.progress().state == "running"
+    assert atelier("stop", run.name, cwd=tmp_path).returncode == 0
+    assert run.progress().state == "stopped"
+
+
+def test_one_question_is_answered_by_both_sides(full_run):
+    done = atelier(
+        "chat", "full", "Who are you?", "--side", "both", "--temperature", "0", "--max-new-tokens", "8", "--json",
+        "--runs", full_run.folder.parent,
+    )  # fmt: skip
+    answers = json.loads(done.stdout)
+    assert answers["base"]["answer"] != answers["tuned"]["answer"] and answers["tuned"]["tokens"] <= 8
+
+
+def test_evaluate_prints_scores_with_their_intervals(lora_run):
+    done = atelier("evaluate", "lora", "--json", "--runs", lora_run.folder.parent)
+    report = json.loads(done.stdout)
+    perplexity = next(score for score in report["scores"] if score["name"] == "perplexity")
+    assert perplexity["tuned"]["low"] <= perplexity["tuned"]["value"] <= perplexity["tuned"]["high"]
+    assert perplexity["tuned"]["value"] < perplexity["base"]["value"] and perplexity["verdict"] == "better"
+
+
+def test_escape_codes_in_data_are_shown_not_obeyed(good):
+    good.write_text('{"question": "a\\u001b[31mred", "answer": "b"}\n')
+    for verb in ("check", "show"):
+        assert "\x1b[31m" not in atelier("data", verb, good, NO_COLOR="1").stdout
+
+
+def test_the_token_is_on_no_command_line(full_run):
+    assert "token" not in " ".join(os.listdir(full_run.folder))
+    assert cli.main(["push", "full", "--to", "a/b", "--token", "hf_x", "--runs", str(full_run.folder.parent)]) == 2
