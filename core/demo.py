@@ -32,7 +32,7 @@ def demo(runs: Path) -> int:
         return 1
     report = read(run)
     console.print(scores_table(report))
-    console.print(f"In brackets {report.settings['confidence']:.0%} intervals; {report.held_out} held-out examples.", style="dim")
+    console.print(f"In brackets {report.settings.confidence:.0%} intervals; {report.held_out} held-out examples.", style="dim")
 
     _step(console, "Ask both", f'atelier chat {name} --side both "..."')
     console.print(answers_table(report))

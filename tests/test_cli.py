@@ -75,7 +75,7 @@ def test_settings_given_to_show_are_those_of_the_run(good):
         (["train", "x.jsonl", "--train.learning_rat", "1"], "Did you mean --train.learning-rate?"),
         (["train", "x.jsonl", "--train.learning-rate", "7"], "train.learning_rate is '7'"),
         (["train", "x.jsonl", "--preset", "tinny"], "There is no preset 'tinny'"),
-        (["train"], "atelier train sample:fables-en"),
+        (["train", "--preset", "small"], "atelier train sample:fables-en"),
         (["watch", "nothing"], "There is no run called 'nothing'"),
         (["stop", "../x"], "There is no run called '../x'"),
     ],

@@ -28,16 +28,14 @@ def answer(
     A prompt that leaves less room in the model's context gets a shorter answer. One that leaves none is the caller's
     mistake: see `room`.
     """
+    most = [min(max_new_tokens, room(model, prompt)) for prompt in prompts]
     found: dict[int, Answer] = {}
     # Prompts are kept apart by how long their answers can be: one that is short of room must not cut the others'.
-    for most in sorted({min(max_new_tokens, room(model, prompt)) for prompt in prompts}):
-        group = [
-            row for row, prompt in enumerate(prompts) if min(max_new_tokens, room(model, prompt)) == most
-        ]
-        lengths = [len(prompts[row]) + most for row in group]
-        for batch in by_length(lengths, BATCH_ROWS, BATCH_TOKENS):
-            rows = [group[each] for each in batch]
-            answers = _generate(model, [prompts[row] for row in rows], stop_ids, most, should_stop)
+    for length in sorted(set(most)):
+        group = [row for row in range(len(prompts)) if most[row] == length]
+        for batch in by_length([len(prompts[row]) + length for row in group], BATCH_ROWS, BATCH_TOKENS):
+            rows = [group[place] for place in batch]
+            answers = _generate(model, [prompts[row] for row in rows], stop_ids, length, should_stop)
             if should_stop():
                 return None
             found |= zip(rows, (_as_answer(tokenizer, ids, stop_ids) for ids in answers), strict=True)

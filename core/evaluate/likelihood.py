@@ -11,7 +11,8 @@ from transformers import PreTrainedModel
 from core.evaluate.batches import Progress, by_length
 from core.text.encode import NOT_TRAINED, Encoded, as_labels
 
-BATCH_TOKENS = 4096  # padding counted
+BATCH_TOKENS = 2048  # padding counted
+LOGITS_AT_ONCE = 256  # positions whose probabilities are held beside the logits
 
 
 @dataclass(frozen=True)
@@ -45,16 +46,16 @@ def _score(model: PreTrainedModel, rows: Sequence[Encoded]) -> list[Likelihood]:
     ids = torch.tensor([[*row.ids, *[0] * (longest - len(row.ids))] for row in rows])
     there = torch.tensor([[1] * len(row.ids) + [0] * (longest - len(row.ids)) for row in rows])
     labels = torch.tensor([[*as_labels(row), *[NOT_TRAINED] * (longest - len(row.ids))] for row in rows])
-    labels = F.pad(
-        labels[:, 1:], (0, 1), value=NOT_TRAINED
-    )  # (rows, tokens): position t predicts token t + 1
+    # (rows, tokens): position t predicts token t + 1
+    labels = F.pad(labels[:, 1:], (0, 1), value=NOT_TRAINED)
     trained = labels != NOT_TRAINED
     targets = labels[trained].to(model.device)
     with _head_sees_only(model, trained.to(model.device)):
-        logits = model(
-            input_ids=ids.to(model.device), attention_mask=there.to(model.device), use_cache=False
-        ).logits.squeeze(0)  # (trained tokens of the batch, vocabulary)
-    nll = F.cross_entropy(logits.float(), targets, reduction="none").double().cpu()
+        output = model(input_ids=ids.to(model.device), attention_mask=there.to(model.device), use_cache=False)
+    logits = output.logits.squeeze(0)  # (trained tokens of the batch, vocabulary)
+    parts = zip(logits.split(LOGITS_AT_ONCE), targets.split(LOGITS_AT_ONCE), strict=True)
+    losses = [F.cross_entropy(part.float(), target, reduction="none") for part, target in parts]
+    nll = torch.cat(losses).double().cpu()
     first = (logits.argmax(-1) == targets).cpu()
     counts = trained.sum(1).tolist()
     return [
@@ -67,7 +68,7 @@ def _score(model: PreTrainedModel, rows: Sequence[Encoded]) -> list[Likelihood]:
 def _head_sees_only(model: PreTrainedModel, positions: torch.Tensor) -> Iterator[None]:
     """The head gets hidden states of `positions` (rows, tokens) alone, as one row: (1, positions, hidden).
 
-    With a vocabulary of 150,000, logits of every position of a batch would be 2.4 GB. The model's own forward goes on
+    With a vocabulary of 150,000, logits of every position of a batch would be 1.2 GB. The model's own forward goes on
     from there, so what it does to logits after the head (scaling, capping) is done here too.
     """
 

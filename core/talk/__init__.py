@@ -14,7 +14,6 @@ import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as NotInTime
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -77,7 +76,7 @@ class Talk:
         """Wait until the models can answer. RunError if they cannot be loaded, or not within `timeout` seconds."""
         try:
             return self._loaded.result(timeout)
-        except NotInTime:
+        except TimeoutError:
             raise RunError(
                 f"The models are still loading after {timeout:.0f} seconds; see {self._log}."
             ) from None
@@ -161,6 +160,8 @@ class Talk:
 def _listen(replies: IO[str], loaded: Future[Loaded], lines: queue.SimpleQueue, log: Path) -> None:
     with replies:
         for text in replies:
+            if not text.startswith("{"):
+                continue  # printed while the process started, when its standard output was everybody's
             line = json.loads(text)
             if loaded.done():
                 lines.put(line)

@@ -6,9 +6,7 @@ from transformers import PreTrainedTokenizerFast
 
 from core.evaluate.generate import decode
 
-BYTE = re.compile(
-    r"<0x[0-9A-F]{2}>"
-)  # SentencePiece's stand-in for one byte of a character it has no piece for
+BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # in SentencePiece, one byte of a character that has no piece
 REPLACEMENT = "\ufffd"  # what bytes that are no whole character decode to
 
 
@@ -34,20 +32,13 @@ class Pieces:
         piece = self.tokenizer.convert_ids_to_tokens(token)
         if piece is None or token in self._silent or BYTE.fullmatch(piece):
             return ""
-        text = self._new_text()
-        return "" if text.endswith(REPLACEMENT) else self._show(text)
+        text = self.rest()
+        if text.endswith(REPLACEMENT):
+            return ""
+        self._left, self._shown = self._shown, len(self.ids)
+        return text
 
     def rest(self) -> str:
-        """What was held back and never became whole; the answer ends here."""
-        return self._show(self._new_text())
-
-    def _new_text(self) -> str:
+        """What is held back; at the end of an answer, what never became whole."""
         neighbours = decode(self.tokenizer, self.ids[self._left : self._shown])
         return decode(self.tokenizer, self.ids[self._left :])[len(neighbours) :]
-
-    def _show(self, text: str) -> str:
-        # Neighbours without text would not keep the next token from losing its space.
-        if decode(self.tokenizer, self.ids[self._shown :]):
-            self._left = self._shown
-        self._shown = len(self.ids)
-        return text

@@ -128,24 +128,27 @@ def will_it_stop(
 ) -> list[Check]:
     """Whether a model trained on these rows learns to end its answers, and is then listened to."""
     stops = list(template.stop_ids(tokenizer))
-    closing = " and ".join(template.stops)
-    turn_end = template.stops[0]
+    ending, turn_end, padding = " and ".join(template.stops), template.stops[0], tokenizer.pad_token
     whole = [row for row in rows if not row.cut]
-    closed = sum(_trained_ids(row)[-len(stops) :] == stops for row in whole)
+    endless = sum(_trained_ids(row)[-len(stops) :] != stops for row in whole)
+    is_heard = stops[0] in generation_eos_ids
+    is_apart = tokenizer.pad_token_id not in stops
     checks = [
         Check(
-            closed == len(whole),
-            f"{closing} {'ends' if len(stops) == 1 else 'end'} what is trained in {closed:,} of {len(whole):,} whole examples.",
+            not endless,
+            f"{endless:,} of {len(whole):,} whole examples are not trained to end with {ending}."
+            if endless
+            else f"Every whole example is trained to end with {ending}.",
         ),
         Check(
-            stops[0] in generation_eos_ids,
-            f"{turn_end} is{'' if stops[0] in generation_eos_ids else ' not'} among the tokens at which generation stops.",
+            is_heard,
+            f"Generation {'stops' if is_heard else 'does not stop'} at {turn_end}, which ends an answer.",
         ),
         Check(
-            tokenizer.pad_token_id not in stops,
-            f"{closing} {'is' if len(stops) == 1 else 'are'} not used as padding"
-            if tokenizer.pad_token_id not in stops
-            else f"{tokenizer.pad_token} is the padding token too: whoever leaves padding out of the labels unlearns the end.",
+            is_apart,
+            f"Padding is {padding}, which ends no answer."
+            if is_apart
+            else f"Padding is {padding}, which also ends answers: who leaves padding out of the labels unlearns to stop.",
         ),
     ]
     if cut := len(rows) - len(whole):
@@ -166,7 +169,7 @@ def _encoded(
     backend = tokenizer.backend_tokenizer
     backend.no_truncation()  # an earlier call of the tokenizer may have left both on
     backend.no_padding()
-    marker = _Marker(tokenizer)
+    marker = _Marker(tokenizer, template)
     for start in range(0, len(examples), BATCH):
         batch = examples[start : start + BATCH]
         written = [template.write(example.messages) for example in batch]
@@ -179,9 +182,11 @@ def _encoded(
 class _Marker:
     """Finds the trained tokens of a text by its special tokens, whose order the template knows."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, template: Template) -> None:
         self.special = special_ids(tokenizer)
-        self.numbers = frozenset(self.special.values())
+        # The unknown token stands in for ordinary characters, unless it has another office too, as in GPT-2's.
+        unknown = {tokenizer.unk_token} - {*template.begin, *template.stops}
+        self.numbers = frozenset(id_ for token, id_ in self.special.items() if token not in unknown)
         self.backend = tokenizer.backend_tokenizer
         self.head_ids = lru_cache(maxsize=100)(self._head_ids)
 

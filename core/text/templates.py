@@ -111,17 +111,22 @@ class Template:
 def template_for(settings: TemplateSettings, tokenizer: PreTrainedTokenizerFast) -> Template:
     """The template of a tokenizer that has its chat tokens already; the tokenizer gets the exported form as its own.
 
-    TextError if the tokenizer cannot end an answer, or runs the first letters of answers into what stands before.
+    TextError if the tokenizer cannot end an answer or runs its first letters into what stands before, or if the system
+    prompt would command it.
     """
     if tokenizer.eos_token is None:
         raise TextError(
             "The tokenizer has no end-of-sequence token, so answers would never end: use another one, or name a token "
             "as eos_token in its tokenizer_config.json (a SentencePiece model is trained with eos_id)."
         )
-    system = (settings.system or "").strip() or None
     begin, end, special = _put_first(tokenizer), tokenizer.eos_token, tuple(special_ids(tokenizer))
+    system, found = plain(settings.system or "", special)
+    if found:
+        raise TextError(
+            f"template.system holds {found[0]}, a special token of the tokenizer: write it otherwise."
+        )
     for ask in KINDS[settings.kind].asks:
-        template = Template(settings.kind, begin, end, ask, system, special)
+        template = Template(settings.kind, begin, end, ask, system or None, special)
         if all(_is_asked_as_trained(template, tokenizer, answer) for answer in BEGINNINGS):
             tokenizer.chat_template = template.jinja
             return template
@@ -239,10 +244,9 @@ CHATML_JINJA = """\
 
 
 def _chatml_jinja(template: Template) -> str:
-    words = plain(template.system or "", template.special)[0]
     values = {
         "BEGIN": "".join(template.begin),
-        "SYSTEM": f"{IM_START}system\n{words}{IM_END}\n" if words else "",
+        "SYSTEM": f"{IM_START}system\n{template.system}{IM_END}\n" if template.system else "",
         "END": "".join(template.stops[1:]),
         "ASK": template.ask,
     }

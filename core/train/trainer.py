@@ -89,10 +89,12 @@ class Trainer(SFTTrainer):
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         """An adapter is saved without the whole embedding: its new rows are in the adapter."""
-        if not hasattr(self.model, "peft_config"):
-            return super()._save(output_dir, state_dict)
-        self.model.save_pretrained(output_dir, state_dict=state_dict, save_embedding_layers=False)
-        torch.save(self.args, Path(output_dir) / "training_args.bin")
+        if hasattr(self.model, "peft_config"):
+            self.model.save_pretrained(output_dir, state_dict=state_dict, save_embedding_layers=False)
+            self.processing_class.save_pretrained(output_dir)
+            torch.save(self.args, Path(output_dir) / "training_args.bin")
+        else:
+            super()._save(output_dir, state_dict)
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """None here: the card that is published is written from the run's own record."""
