@@ -14,11 +14,20 @@ def ask(*arguments: str, token: str | None = None, timeout: float = 120) -> dict
     command = [sys.executable, "-m", "core", *arguments, "--json"]
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, env=child_environment(token)
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=child_environment(token),
         )
     except subprocess.TimeoutExpired:
-        raise UserError(f"`atelier {' '.join(arguments)}` did not answer within {timeout:.0f} seconds.") from None
+        raise UserError(
+            f"`atelier {' '.join(arguments)}` did not answer within {timeout:.0f} seconds."
+        ) from None
     if done.stdout:
         return json.loads(done.stdout)
     words = done.stderr.strip().splitlines()
-    raise UserError(words[-1] if words else f"`atelier {' '.join(arguments)}` ended with status {done.returncode}.")
+    raise UserError(
+        words[-1] if words else f"`atelier {' '.join(arguments)}` ended with status {done.returncode}."
+    )

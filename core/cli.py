@@ -1,6 +1,6 @@
 """The shell's side of the house: every verb reads its arguments, calls one function of core, and prints.
 
-    atelier train poems.jsonl --preset tiny --train.epochs 3
+atelier train poems.jsonl --preset tiny --train.epochs 3
 """
 
 import json
@@ -29,7 +29,9 @@ app = App(
 data = App(name="data", help="Look at examples before anything is trained on them.", help_format="plaintext")
 app.command(data)
 
-Files = Annotated[tuple[str, ...], Parameter(help="Files of examples (.jsonl), or sample:fables-en, sample:fables-fr.")]
+Files = Annotated[
+    tuple[str, ...], Parameter(help="Files of examples (.jsonl), or sample:fables-en, sample:fables-fr.")
+]
 Preset = Annotated[str, Parameter(help="What to start from: tiny, small or 3090.")]
 Config = Annotated[Path | None, Parameter(help="A YAML file of settings, laid over the preset.")]
 Runs = Annotated[Path, Parameter(env_var="ATELIER_RUNS", help="The folder in which runs are kept.")]
@@ -128,7 +130,9 @@ def show(
 def train(
     files: Files = (),
     *,
-    name: Annotated[str | None, Parameter(help="Name of the run; made from the data's name unless given.")] = None,
+    name: Annotated[
+        str | None, Parameter(help="Name of the run; made from the data's name unless given.")
+    ] = None,
     preset: Preset = "tiny",
     config: Config = None,
     runs: Runs = Path("runs"),
@@ -197,7 +201,9 @@ def evaluate(run: RunName, *, runs: Runs = Path("runs"), follow: bool = True, js
 @app.command
 def chat(
     run: RunName,
-    question: Annotated[str | None, Parameter(help="One question; without it, a conversation begins.")] = None,
+    question: Annotated[
+        str | None, Parameter(help="One question; without it, a conversation begins.")
+    ] = None,
     *,
     side: Literal["tuned", "base", "both"] = "tuned",
     temperature: float = 0.7,

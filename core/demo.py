@@ -26,13 +26,18 @@ def demo(runs: Path) -> int:
     _step(console, "What is in the data?", f"atelier data check {SAMPLE}")
     console.print(summary(data.read([SAMPLE])), markup=False, soft_wrap=True)
 
-    _step(console, "Train, and score it against its base", f"atelier train {SAMPLE} --preset tiny --name {name}")
+    _step(
+        console, "Train, and score it against its base", f"atelier train {SAMPLE} --preset tiny --name {name}"
+    )
     run = store.create(name, resolve("tiny", overrides={"data": {"files": (SAMPLE,)}}))
     if not _done(run, "train"):
         return 1
     report = read(run)
     console.print(scores_table(report))
-    console.print(f"In brackets {report.settings.confidence:.0%} intervals; {report.held_out} held-out examples.", style="dim")
+    console.print(
+        f"In brackets {report.settings.confidence:.0%} intervals; {report.held_out} held-out examples.",
+        style="dim",
+    )
 
     _step(console, "Ask both", f'atelier chat {name} --side both "..."')
     console.print(answers_table(report))
@@ -43,14 +48,19 @@ def demo(runs: Path) -> int:
     for path in publishable(run.folder / "merged") + [run.folder / "merged" / "README.md"]:
         console.print(f"  {path}  {in_bytes(path.stat().st_size)}", soft_wrap=True)
     _step(console, "From here", f"atelier push {name} --to you/{name}")
-    console.print(f"  atelier chat {name}     atelier ui     atelier data show your.jsonl     atelier train your.jsonl")
+    console.print(
+        f"  atelier chat {name}     atelier ui     atelier data show your.jsonl     atelier train your.jsonl"
+    )
     return 0
 
 
 def scores_table(report: Report) -> Table:
     table = Table("score", "base", "tuned", "difference", "verdict", box=None, pad_edge=False)
     for score in report.scores:
-        figures = (f"{each.value:.3g} [{each.low:.3g}, {each.high:.3g}]" for each in (score.base, score.tuned, score.difference))
+        figures = (
+            f"{each.value:.3g} [{each.low:.3g}, {each.high:.3g}]"
+            for each in (score.base, score.tuned, score.difference)
+        )
         table.add_row(score.label, *figures, score.verdict)
     return table
 

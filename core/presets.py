@@ -14,7 +14,9 @@ SAMPLES = PRESETS / "samples"
 def names() -> list[str]:
     """The presets there are, smallest first."""
     found = {path.stem for path in PRESETS.glob("*.yaml")}
-    return [name for name in ("tiny", "small", "3090") if name in found] + sorted(found - {"tiny", "small", "3090"})
+    return [name for name in ("tiny", "small", "3090") if name in found] + sorted(
+        found - {"tiny", "small", "3090"}
+    )
 
 
 def preset(name: str) -> dict[str, Any]:
@@ -24,7 +26,9 @@ def preset(name: str) -> dict[str, Any]:
     return read_yaml(PRESETS / f"{name}.yaml")
 
 
-def resolve(preset_name: str = "tiny", file: Path | None = None, overrides: dict[str, Any] | None = None) -> RunSpec:
+def resolve(
+    preset_name: str = "tiny", file: Path | None = None, overrides: dict[str, Any] | None = None
+) -> RunSpec:
     """The spec that a preset, a YAML file and flags or a form make together."""
     return RunSpec.from_dict(merge(preset(preset_name), read_yaml(file) if file else {}, overrides or {}))
 

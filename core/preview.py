@@ -18,7 +18,9 @@ def preview(spec: RunSpec, rows: int = 3) -> dict[str, Any]:
     length, overlong = spec.train.max_length, spec.train.overlong
     encoded = encode(training, text.tokenizer, text.template, length, overlong)
     measured = encode(held_out, text.tokenizer, text.template, length, overlong)
-    shown = [("train", each) for each in training[:rows]] + [("held_out", each) for each in held_out[: max(1, rows // 3)]]
+    shown = [("train", each) for each in training[:rows]] + [
+        ("held_out", each) for each in held_out[: max(1, rows // 3)]
+    ]
     return {
         "rows": [
             {
@@ -36,6 +38,9 @@ def preview(spec: RunSpec, rows: int = 3) -> dict[str, Any]:
         "cut_rows": encoded.cut_rows + measured.cut_rows,
         "cut_tokens": encoded.cut_tokens + measured.cut_tokens,
         "skipped": len(encoded.skipped) + len(measured.skipped),
-        "stops": [asdict(check) for check in will_it_stop(encoded.rows, text.template, text.tokenizer, text.stop_ids)],
+        "stops": [
+            asdict(check)
+            for check in will_it_stop(encoded.rows, text.template, text.tokenizer, text.stop_ids)
+        ],
         "added_tokens": list(text.added),
     }

@@ -32,11 +32,18 @@ POLL = 0.3  # seconds between two looks at the events
 def preview_text(seen: dict[str, Any]) -> str:
     """Rows of tokens in colour, the counts, and whether the model will learn to stop."""
     console = Console(highlight=False)
-    lines = [Text.assemble(("trained ", STYLES["trained"]), ("context ", STYLES["context"]), ("cut", STYLES["cut"])), Text()]
+    lines = [
+        Text.assemble(
+            ("trained ", STYLES["trained"]), ("context ", STYLES["context"]), ("cut", STYLES["cut"])
+        ),
+        Text(),
+    ]
     for row in seen["rows"]:
         where = {"train": "trained on", "held_out": "held out"}[row["split"]]
         lines.append(Text(f"{row['source']}, {where}", style="bold"))
-        lines.append(Text.assemble(*((printable(token["text"]), STYLES[token["state"]]) for token in row["tokens"])))
+        lines.append(
+            Text.assemble(*((printable(token["text"]), STYLES[token["state"]]) for token in row["tokens"]))
+        )
         lines.append(Text())
     share = seen["trained_tokens"] / max(seen["tokens"], 1)
     lines.append(
@@ -46,7 +53,9 @@ def preview_text(seen: dict[str, Any]) -> str:
         )
     )
     if seen["cut_rows"]:
-        lines.append(Text(f"{seen['cut_rows']} examples are cut ({seen['cut_tokens']:,} tokens).", style="red"))
+        lines.append(
+            Text(f"{seen['cut_rows']} examples are cut ({seen['cut_tokens']:,} tokens).", style="red")
+        )
     if seen["skipped"]:
         lines.append(Text(f"{seen['skipped']} examples are left out.", style="red"))
     lines += [Text(f"{'✓' if check['ok'] else '✗'} {check['text']}") for check in seen["stops"]]
@@ -63,7 +72,9 @@ def printable(text: str) -> str:
 def runs_table(rows: Iterable[tuple[Run, Progress]]) -> str:
     table = Table("name", "state", "steps", "loss", "held-out loss", box=None, pad_edge=False)
     for run, progress in rows:
-        state = WORDS[progress.state] if progress.act == "train" else f"{progress.act}: {WORDS[progress.state]}"
+        state = (
+            WORDS[progress.state] if progress.act == "train" else f"{progress.act}: {WORDS[progress.state]}"
+        )
         table.add_row(
             run.name,
             state,
@@ -98,7 +109,9 @@ def run_as_dict(run: Run, progress: Progress) -> dict[str, Any]:
     }
 
 
-def follow_run(run: Run, quiet: bool = False, leave: bool = False, before: Progress | None = None) -> Progress:
+def follow_run(
+    run: Run, quiet: bool = False, leave: bool = False, before: Progress | None = None
+) -> Progress:
     """Show a run until it ends, and return how; of what came `before`, nothing is said again.
 
     Ctrl-C asks the run to stop, a second one only leaves; with `leave`, the first does.
@@ -129,7 +142,10 @@ class _View:
         self.quiet = quiet
         self.console = Console(highlight=False, quiet=quiet)
         self.bar = Bar(
-            TextColumn("{task.description}"), BarColumn(30), TextColumn("{task.fields[figures]}"), console=self.console
+            TextColumn("{task.description}"),
+            BarColumn(30),
+            TextColumn("{task.fields[figures]}"),
+            console=self.console,
         )
         self.task = self.bar.add_task("", total=None, figures="")
         self.live = Live(self.bar, console=self.console, refresh_per_second=5, transient=True)
@@ -182,7 +198,13 @@ class _View:
                 f"{latest.step}/{progress.total_steps}  loss {latest.loss:.3f}  {latest.tokens_per_second:,.0f} tokens/s  "
                 f"{duration(latest.eta_seconds)} left"
             )
-            self.bar.update(self.task, description="Training", total=progress.total_steps, completed=latest.step, figures=figures)
+            self.bar.update(
+                self.task,
+                description="Training",
+                total=progress.total_steps,
+                completed=latest.step,
+                figures=figures,
+            )
 
     def _end(self, progress: Progress) -> None:
         self.live.stop()
@@ -233,7 +255,9 @@ def _ask() -> str:
         return ""
 
 
-def _answer(talk: Any, messages: list, sides: tuple[str, ...], as_json: bool, sampling: dict[str, Any]) -> dict[str, Any]:
+def _answer(
+    talk: Any, messages: list, sides: tuple[str, ...], as_json: bool, sampling: dict[str, Any]
+) -> dict[str, Any]:
     answers = {}
     for side in sides:
         if not as_json and len(sides) > 1:

@@ -1,6 +1,6 @@
 """Every setting of a run, declared once: YAML, flags, web form, help and checks are all made from this file.
 
-    python -m core train --help
+python -m core train --help
 """
 
 import difflib
@@ -35,7 +35,8 @@ class ModelSettings(Section):
 
 class DataSettings(Section):
     files: tuple[str, ...] = Field(
-        (), description="Examples to learn from, as .jsonl; `sample:fables-en` and `sample:fables-fr` are built in."
+        (),
+        description="Examples to learn from, as .jsonl; `sample:fables-en` and `sample:fables-fr` are built in.",
     )
     held_out_files: tuple[str, ...] = Field(
         (), description="Examples to measure on; when given, nothing is held out of `files`."
@@ -43,12 +44,16 @@ class DataSettings(Section):
     held_out_fraction: float = Field(
         0.1, ge=0.0, le=0.5, description="Share of the examples kept back to measure the held-out loss on."
     )
-    seed: int = Field(42, ge=0, lt=2**32, description="Seed of the split into training and held-out examples.")
+    seed: int = Field(
+        42, ge=0, lt=2**32, description="Seed of the split into training and held-out examples."
+    )
 
 
 class TemplateSettings(Section):
     kind: Literal["chatml"] = Field("chatml", description="How a conversation is written as text.")
-    system: str | None = Field(None, description="System prompt for examples that have none, in training and in chat.")
+    system: str | None = Field(
+        None, description="System prompt for examples that have none, in training and in chat."
+    )
 
 
 class MethodSettings(Section):
@@ -59,7 +64,9 @@ class MethodSettings(Section):
     alpha: float | None = Field(
         None, gt=0, le=4096, description="Scale of the added matrices; twice the rank unless given."
     )
-    dropout: float = Field(0.0, ge=0.0, lt=1.0, description="Dropout in the added matrices; not used by full.")
+    dropout: float = Field(
+        0.0, ge=0.0, lt=1.0, description="Dropout in the added matrices; not used by full."
+    )
     target_modules: tuple[str, ...] = Field(
         (), description="Layers that get added matrices, by name; all linear ones unless given."
     )
@@ -67,46 +74,73 @@ class MethodSettings(Section):
 
 class TrainSettings(Section):
     epochs: float = Field(3.0, gt=0, le=1000, description="Passes over the training examples.")
-    max_steps: int | None = Field(None, ge=1, description="Ends the run after this many steps, whatever the epochs say.")
+    max_steps: int | None = Field(
+        None, ge=1, description="Ends the run after this many steps, whatever the epochs say."
+    )
     learning_rate: float | None = Field(
-        None, gt=0, le=1, description="Peak learning rate, after warmup; 2e-4 for lora and 2e-5 for full unless given."
+        None,
+        gt=0,
+        le=1,
+        description="Peak learning rate, after warmup; 2e-4 for lora and 2e-5 for full unless given.",
     )
     schedule: Literal["cosine", "linear", "constant"] = Field(
         "cosine", description="How the learning rate falls after warmup."
     )
-    warmup_fraction: float = Field(0.05, ge=0.0, le=0.5, description="Share of the steps in which it rises from zero.")
+    warmup_fraction: float = Field(
+        0.05, ge=0.0, le=0.5, description="Share of the steps in which it rises from zero."
+    )
     weight_decay: float = Field(0.0, ge=0.0, le=1.0, description="AdamW's weight decay.")
-    max_gradient_norm: float = Field(1.0, gt=0, description="Gradients longer than this are scaled down to it.")
+    max_gradient_norm: float = Field(
+        1.0, gt=0, description="Gradients longer than this are scaled down to it."
+    )
     batch_size: int = Field(16, ge=1, le=65536, description="Examples per optimizer step, over all devices.")
     micro_batch_size: int | None = Field(
-        None, ge=1, description="Examples computed at once; must divide the batch size. Chosen by the plan unless given."
+        None,
+        ge=1,
+        description="Examples computed at once; must divide the batch size. Chosen by the plan unless given.",
     )
     max_length: int = Field(1024, ge=16, le=1048576, description="Longest example, in tokens.")
     overlong: Literal["cut", "skip"] = Field(
-        "cut", description="What happens to longer examples: the end is cut off, or the example is left out. Both are counted."
+        "cut",
+        description="What happens to longer examples: the end is cut off, or the example is left out. Both are counted.",
     )
     packing: bool = Field(False, description="Fill each row of a batch with several short examples.")
     precision: Literal["auto", "bfloat16", "float32"] = Field(
         "auto", description="Number format of the computation; auto is bfloat16 where the processor has it."
     )
-    gradient_checkpointing: bool = Field(False, description="Less memory for activations, about a third more time.")
+    gradient_checkpointing: bool = Field(
+        False, description="Less memory for activations, about a third more time."
+    )
     evaluate_every: int | None = Field(
-        None, ge=1, description="Steps between measurements of the held-out loss, each with a checkpoint; ten a run unless given."
+        None,
+        ge=1,
+        description="Steps between measurements of the held-out loss, each with a checkpoint; ten a run unless given.",
     )
     early_stopping: int | None = Field(
-        None, ge=1, description="Ends the run when the held-out loss has not fallen for this many measurements."
+        None,
+        ge=1,
+        description="Ends the run when the held-out loss has not fallen for this many measurements.",
     )
     save_total_limit: int = Field(2, ge=1, description="Checkpoints kept, beside the best one.")
-    seed: int = Field(42, ge=0, lt=2**32, description="Seed of the order of examples, dropout and added matrices.")
+    seed: int = Field(
+        42, ge=0, lt=2**32, description="Seed of the order of examples, dropout and added matrices."
+    )
 
 
 class EvaluateSettings(Section):
-    after_training: bool = Field(True, description="Score base and tuned model on the held-out examples when training ends.")
+    after_training: bool = Field(
+        True, description="Score base and tuned model on the held-out examples when training ends."
+    )
     answers: int = Field(
-        32, ge=0, le=10000, description="Held-out examples that both models answer, for exact match and ROUGE-L."
+        32,
+        ge=0,
+        le=10000,
+        description="Held-out examples that both models answer, for exact match and ROUGE-L.",
     )
     max_new_tokens: int = Field(128, ge=1, le=32768, description="Longest answer, in tokens.")
-    prompts: tuple[str, ...] = Field((), description="Questions of your own that both models answer after training.")
+    prompts: tuple[str, ...] = Field(
+        (), description="Questions of your own that both models answer after training."
+    )
 
 
 class PublishSettings(Section):
@@ -118,8 +152,12 @@ class PublishSettings(Section):
 
 
 class ComputeSettings(Section):
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train; auto takes a GPU if there is one.")
-    threads: int | None = Field(None, ge=1, le=1024, description="Processor threads; all physical cores unless given.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where to train; auto takes a GPU if there is one."
+    )
+    threads: int | None = Field(
+        None, ge=1, le=1024, description="Processor threads; all physical cores unless given."
+    )
 
 
 class RunSpec(Section):
@@ -149,7 +187,9 @@ class RunSpec(Section):
         return cls.from_dict(read_yaml(path))
 
     def save(self, path: Path) -> None:
-        path.write_text(yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True), "utf-8")
+        path.write_text(
+            yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True), "utf-8"
+        )
 
     def _check(self) -> None:
         """Rules that join two settings; each says which one to change."""
@@ -174,7 +214,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise SpecError(f"The settings file {path} must hold sections such as `train:`, not {type(values).__name__}.")
+        raise SpecError(
+            f"The settings file {path} must hold sections such as `train:`, not {type(values).__name__}."
+        )
     return values
 
 
@@ -212,6 +254,8 @@ def _sentence(error: dict[str, Any], spec: type[Section]) -> str:
         return f"There is no setting {path!r}." + (f" Did you mean {near[0]!r}?" if near else "")
     given = error.get("input")
     choices = error.get("ctx", {}).get("expected", "")
-    near = difflib.get_close_matches(str(given), [c.strip("'") for c in choices.replace(" or ", ", ").split(", ")], n=1)
+    near = difflib.get_close_matches(
+        str(given), [c.strip("'") for c in choices.replace(" or ", ", ").split(", ")], n=1
+    )
     problem = error["msg"][0].lower() + error["msg"][1:]
     return f"{path} is {given!r}: {problem}." + (f" Did you mean {near[0]!r}?" if near else "")

@@ -15,7 +15,16 @@ from core.runs.jobs import child_environment
 from tests.conftest import until
 
 GOOD = '{"question": "Who are you?", "answer": "Fable."}\n{"question": "Where?", "answer": "Here."}\n'
-QUICKLY = ["--train.max-steps", "3", "--evaluate.answers", "2", "--evaluate.max-new-tokens", "4", "--compute.threads", "1"]
+QUICKLY = [
+    "--train.max-steps",
+    "3",
+    "--evaluate.answers",
+    "2",
+    "--evaluate.max-new-tokens",
+    "4",
+    "--compute.threads",
+    "1",
+]
 
 
 def atelier(*arguments, cwd=None, **environment):
@@ -58,7 +67,10 @@ def test_show_lets_a_person_see_what_is_trained(good):
     trained = "".join(token["text"] for token in tokens if token["state"] == "trained")
     assert "Fable." in trained or "Here." in trained
     assert trained.endswith("<|im_end|></s>") and "Who" not in trained and "assistant" not in trained
-    assert all(check["ok"] for check in seen["stops"]) and seen["added_tokens"] == ["<|im_start|>", "<|im_end|>"]
+    assert all(check["ok"] for check in seen["stops"]) and seen["added_tokens"] == [
+        "<|im_start|>",
+        "<|im_end|>",
+    ]
     printed = atelier("data", "show", good).stdout
     assert "trained" in printed and "Fable." in printed
 
@@ -80,7 +92,9 @@ def test_settings_given_to_show_are_those_of_the_run(good):
         (["stop", "../x"], "There is no run called '../x'"),
     ],
 )
-def test_a_request_that_cannot_be_understood_ends_in_a_sentence_and_status_2(arguments, words, capsys, tmp_path, monkeypatch):
+def test_a_request_that_cannot_be_understood_ends_in_a_sentence_and_status_2(
+    arguments, words, capsys, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     assert cli.main(arguments) == 2
     captured = capsys.readouterr()
@@ -100,7 +114,9 @@ def test_train_follows_the_run_and_the_list_shows_it(tmp_path):
 def test_control_c_stops_with_a_checkpoint_and_resume_goes_on(tmp_path):
     command = [sys.executable, "-m", "core", "train", "sample:fables-en", "--name", "a", "--train.max-steps", "60",
                "--evaluate.no-after-training", "--compute.threads", "1"]  # fmt: skip
-    shell = subprocess.Popen(command, cwd=tmp_path, env=child_environment(), stdout=subprocess.PIPE, text=True)
+    shell = subprocess.Popen(
+        command, cwd=tmp_path, env=child_environment(), stdout=subprocess.PIPE, text=True
+    )
     run_of = lambda: RunStore(tmp_path / "runs").get("a")  # noqa: E731
     until(lambda: (tmp_path / "runs" / "a").is_dir() and run_of().progress().step >= 2)
     shell.send_signal(signal.SIGINT)
@@ -112,12 +128,17 @@ def test_control_c_stops_with_a_checkpoint_and_resume_goes_on(tmp_path):
 
 def test_a_watcher_that_leaves_does_not_end_the_run(tmp_path):
     begun = json.loads(
-        atelier("train", "sample:fables-en", "--no-follow", "--json", "--train.max-steps", "2000", cwd=tmp_path).stdout
+        atelier(
+            "train", "sample:fables-en", "--no-follow", "--json", "--train.max-steps", "2000", cwd=tmp_path
+        ).stdout
     )
     run = RunStore(tmp_path / "runs").get(begun["run"])
     until(lambda: run.progress().step >= 1)
     watcher = subprocess.Popen(
-        [sys.executable, "-m", "core", "watch", run.name], cwd=tmp_path, env=child_environment(), stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "core", "watch", run.name],
+        cwd=tmp_path,
+        env=child_environment(),
+        stdout=subprocess.DEVNULL,
     )
     time.sleep(2)
     watcher.send_signal(signal.SIGINT)
@@ -152,4 +173,7 @@ def test_escape_codes_in_data_are_shown_not_obeyed(good):
 
 def test_the_token_is_on_no_command_line(full_run):
     assert "token" not in " ".join(os.listdir(full_run.folder))
-    assert cli.main(["push", "full", "--to", "a/b", "--token", "hf_x", "--runs", str(full_run.folder.parent)]) == 2
+    assert (
+        cli.main(["push", "full", "--to", "a/b", "--token", "hf_x", "--runs", str(full_run.folder.parent)])
+        == 2
+    )

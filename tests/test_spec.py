@@ -12,12 +12,18 @@ from core.spec import RunSpec, merge, settings
 @pytest.mark.parametrize(
     "values, words",
     [
-        ({"train": {"learning_rat": 1}}, "There is no setting 'train.learning_rat'. Did you mean 'train.learning_rate'?"),
+        (
+            {"train": {"learning_rat": 1}},
+            "There is no setting 'train.learning_rat'. Did you mean 'train.learning_rate'?",
+        ),
         ({"trian": {}}, "Did you mean 'train'?"),
         ({"train": {"learning_rate": "fast"}}, "train.learning_rate is 'fast'"),
         ({"train": {"epochs": -1}}, "greater than 0"),
         ({"method": {"kind": "lorra"}}, "Did you mean 'lora'?"),
-        ({"train": {"batch_size": 16, "micro_batch_size": 5}}, "does not divide train.batch_size (16); try 4"),
+        (
+            {"train": {"batch_size": 16, "micro_batch_size": 5}},
+            "does not divide train.batch_size (16); try 4",
+        ),
         ({"method": {"kind": "full"}, "publish": {"to": "a/b"}}, "set publish.what to merged"),
     ],
 )
@@ -34,13 +40,17 @@ def test_every_wrong_setting_is_named_not_only_the_first():
 
 
 def test_a_saved_spec_loads_as_itself(tmp_path):
-    spec = presets.resolve("tiny", overrides={"data": {"files": ["é.jsonl"]}, "template": {"system": "Réponds."}})
+    spec = presets.resolve(
+        "tiny", overrides={"data": {"files": ["é.jsonl"]}, "template": {"system": "Réponds."}}
+    )
     spec.save(tmp_path / "spec.yaml")
     assert RunSpec.load(tmp_path / "spec.yaml") == spec
 
 
 def test_yaml_and_flags_give_the_same_spec(tmp_path):
-    (tmp_path / "mine.yaml").write_text("train:\n  epochs: 3\n  learning_rate: 5e-4\nmethod:\n  target_modules: [q_proj]\n")
+    (tmp_path / "mine.yaml").write_text(
+        "train:\n  epochs: 3\n  learning_rate: 5e-4\nmethod:\n  target_modules: [q_proj]\n"
+    )
     flags = ["--train.epochs", "3", "--train.learning-rate", "5e-4", "--method.target-modules", "q_proj"]
     _, bound, _ = app.parse_args(["train", "x.jsonl", *flags], exit_on_error=False)
     given = bound.arguments["settings"].model_dump(exclude_unset=True)
@@ -63,7 +73,9 @@ def test_a_preset_holds_only_what_differs_from_the_defaults(name):
 
 
 def test_every_setting_explains_itself():
-    assert [path for path, info in settings().items() if not (info.description or "").endswith((".", ")"))] == []
+    assert [
+        path for path, info in settings().items() if not (info.description or "").endswith((".", ")"))
+    ] == []
 
 
 def test_a_list_is_replaced_whole_not_merged():

@@ -76,7 +76,9 @@ def card(run: Run, what: Literal["adapter", "merged"], repo_id: str | None = Non
     )
 
 
-def write_card(run: Run, folder: Path, what: Literal["adapter", "merged"], repo_id: str | None = None) -> None:
+def write_card(
+    run: Run, folder: Path, what: Literal["adapter", "merged"], repo_id: str | None = None
+) -> None:
     """README.md and curve.png in the folder."""
     (folder / "README.md").write_text(card(run, what, repo_id), "utf-8")
     (folder / "curve.png").write_bytes(curve_image(run.progress()))
@@ -90,9 +92,22 @@ def curve_image(progress: Progress) -> bytes:
 
     figure = Figure(figsize=(7, 3.5), dpi=120, layout="constrained")
     axes = figure.subplots()
-    axes.plot([s.step for s in progress.steps], [s.loss for s in progress.steps], color="#9aa5b1", lw=1, label="training")
+    axes.plot(
+        [s.step for s in progress.steps],
+        [s.loss for s in progress.steps],
+        color="#9aa5b1",
+        lw=1,
+        label="training",
+    )
     if progress.held_out:
-        axes.plot([h.step for h in progress.held_out], [h.loss for h in progress.held_out], "o-", color="#b4532a", ms=4, label="held out")
+        axes.plot(
+            [h.step for h in progress.held_out],
+            [h.loss for h in progress.held_out],
+            "o-",
+            color="#b4532a",
+            ms=4,
+            label="held out",
+        )
     axes.set(xlabel="step", ylabel="loss, nats per token")
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
@@ -134,9 +149,14 @@ def _summary(spec: RunSpec, what: str) -> str:
     base = _base_on_hub(spec)
     named = f"[{base}](https://huggingface.co/{base})" if base else f"`{Path(spec.model.base).name}`"
     if spec.model.base == "fable":
-        named = "Fable, the 7M-parameter model embedded in Atelier that was pretrained on old children's books"
+        named = (
+            "Fable, the 7M-parameter model embedded in Atelier that was pretrained on old children's books"
+        )
     how = {"lora": "with LoRA", "full": "in full"}[spec.method.kind]
-    made = {"adapter": "This repository holds the adapter alone.", "merged": "This repository holds the whole model."}
+    made = {
+        "adapter": "This repository holds the adapter alone.",
+        "merged": "This repository holds the whole model.",
+    }
     return f"{named}, fine-tuned {how} on question and answer pairs. {made[what]}"
 
 
@@ -153,7 +173,10 @@ def _scores(report: Report | None) -> str:
 
 
 def _score_row(score: Score) -> str:
-    cells = (f"{each.value:.3g} [{each.low:.3g}, {each.high:.3g}]" for each in (score.base, score.tuned, score.difference))
+    cells = (
+        f"{each.value:.3g} [{each.low:.3g}, {each.high:.3g}]"
+        for each in (score.base, score.tuned, score.difference)
+    )
     return f"| {score.label} | {' | '.join(cells)} | {score.verdict} | {score.n} {score.of} |"
 
 
@@ -191,7 +214,10 @@ def _settings(spec: RunSpec) -> str:
 
 
 def _libraries(record: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in record["libraries"].items()) + f", Python {record['python']}."
+    return (
+        ", ".join(f"{name} {version}" for name, version in record["libraries"].items())
+        + f", Python {record['python']}."
+    )
 
 
 def _usage(spec: RunSpec, what: str, repo_id: str) -> str:

@@ -21,13 +21,17 @@ def merge(run: Run) -> str:
     spec = run.spec
     pair = open_pair(run, torch.float32)
     text = pair.text
-    probe = torch.tensor([text.template.prompt_ids([Message("user", "Who are you?")], text.tokenizer)], device=pair.device)
+    probe = torch.tensor(
+        [text.template.prompt_ids([Message("user", "Who are you?")], text.tokenizer)], device=pair.device
+    )
     with pair.side("tuned") as model:
         before = _logits(model, probe)
         merged = model.merge_and_unload() if hasattr(model, "peft_config") else model
     difference = (_logits(merged, probe) - before).abs().max().item()
     if difference > TOLERANCE:
-        raise TrainError(f"The merged model differs from the adapter by {difference:.2g} in a logit; nothing was written.")
+        raise TrainError(
+            f"The merged model differs from the adapter by {difference:.2g} in a logit; nothing was written."
+        )
 
     own = stored_dtype(spec)
     beside = run.folder / ".merged"
@@ -39,8 +43,12 @@ def merge(run: Run) -> str:
     text.tokenizer.save_pretrained(beside)
     run.events.append(Staged(stage="Opening what was written"))
     again = AutoModelForCausalLM.from_pretrained(beside, dtype=own).state_dict()
-    if different := [name for name, weight in merged.state_dict().items() if not torch.equal(again[name], weight.cpu())]:
-        raise TrainError(f"What was written to {beside} differs from the model in {different[0]}; nothing is published.")
+    if different := [
+        name for name, weight in merged.state_dict().items() if not torch.equal(again[name], weight.cpu())
+    ]:
+        raise TrainError(
+            f"What was written to {beside} differs from the model in {different[0]}; nothing is published."
+        )
     write_card(run, beside, what="merged")
     shutil.rmtree(run.folder / "merged", ignore_errors=True)
     beside.rename(run.folder / "merged")

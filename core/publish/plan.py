@@ -37,7 +37,9 @@ class PublishPlan:
         return sum(file.size for file in self.files)
 
 
-def plan(run: Run, to: str | None = None, what: What | None = None, private: bool | None = None) -> PublishPlan:
+def plan(
+    run: Run, to: str | None = None, what: What | None = None, private: bool | None = None
+) -> PublishPlan:
     """PublishError if the run has nothing to publish, or no repository is named. None takes the run's own settings."""
     from huggingface_hub import constants
     from huggingface_hub.errors import HFValidationError
@@ -47,19 +49,27 @@ def plan(run: Run, to: str | None = None, what: What | None = None, private: boo
     to, what = to or settings.to, what or settings.what
     private = settings.private if private is None else private
     if not run.final.is_dir():
-        raise PublishError(f"The run {run.name!r} has no final model yet: it must be trained to its end first.")
+        raise PublishError(
+            f"The run {run.name!r} has no final model yet: it must be trained to its end first."
+        )
     if not to or "/" not in to:
-        raise PublishError("Name the repository as owner/name: --to owner/name, or publish.to in the settings.")
+        raise PublishError(
+            "Name the repository as owner/name: --to owner/name, or publish.to in the settings."
+        )
     try:
         validate_repo_id(to)
     except HFValidationError as error:
         raise PublishError(f"{to!r} cannot name a repository: {str(error).splitlines()[0]}") from None
     if what == "adapter" and not (run.final / "adapter_config.json").is_file():
-        raise PublishError(f"The run {run.name!r} trained every weight and has no adapter: publish it as merged.")
+        raise PublishError(
+            f"The run {run.name!r} trained every weight and has no adapter: publish it as merged."
+        )
     files = tuple(_files(run, what))
     text = card(run, what, to)
     files += (PlannedFile("README.md", len(text.encode())), PlannedFile("curve.png", 0, measured=False))
-    return PublishPlan(to, private, what, files, text, tuple(_warnings(run, what)), f"{constants.ENDPOINT}/{to}")
+    return PublishPlan(
+        to, private, what, files, text, tuple(_warnings(run, what)), f"{constants.ENDPOINT}/{to}"
+    )
 
 
 def folder_to_publish(run: Run, what: What) -> Path:
@@ -73,10 +83,19 @@ def publishable(folder: Path) -> list[Path]:
 def _files(run: Run, what: What) -> list[PlannedFile]:
     folder = folder_to_publish(run, what)
     if folder.is_dir():
-        return [PlannedFile(path.relative_to(folder).as_posix(), path.stat().st_size) for path in publishable(folder)]
-    others = [path for path in publishable(run.final) if path.suffix != ".safetensors" and "adapter" not in path.name]
+        return [
+            PlannedFile(path.relative_to(folder).as_posix(), path.stat().st_size)
+            for path in publishable(folder)
+        ]
+    others = [
+        path
+        for path in publishable(run.final)
+        if path.suffix != ".safetensors" and "adapter" not in path.name
+    ]
     model = json.loads(run.manifest.read_text("utf-8"))["model"]
-    weights = PlannedFile("model.safetensors", model["parameters"] * model["bytes_per_parameter"], measured=False)
+    weights = PlannedFile(
+        "model.safetensors", model["parameters"] * model["bytes_per_parameter"], measured=False
+    )
     return [weights, *(PlannedFile(path.name, path.stat().st_size) for path in others)]
 
 
@@ -103,7 +122,10 @@ def as_text(plan: PublishPlan) -> str:
     return "\n".join(
         [
             f"To {plan.url}, {'private' if plan.private else 'public'}, {plan.what}:",
-            *(f"  {file.path:<{width}}  {in_bytes(file.size):>9}{about[file.measured]}" for file in plan.files),
+            *(
+                f"  {file.path:<{width}}  {in_bytes(file.size):>9}{about[file.measured]}"
+                for file in plan.files
+            ),
             *(f"! {warning}" for warning in plan.warnings),
         ]
     )

@@ -211,7 +211,10 @@ def advance(progress: Progress, events: Iterable[Event]) -> Progress:
                 if event.resumed_from:
                     now["held_out"] = [each for each in now["held_out"] if each.step <= event.resumed_from]
                 else:  # the base was measured just before
-                    now |= {"held_out": [each for each in now["held_out"] if each.step == 0][-1:], "saved_step": 0}
+                    now |= {
+                        "held_out": [each for each in now["held_out"] if each.step == 0][-1:],
+                        "saved_step": 0,
+                    }
             case Stepped():
                 now["steps"].append(event)
             case HeldOut():

@@ -45,7 +45,9 @@ def start(run: Run, act: Act = "train", token: str | None = None, **options: Any
 
 def child_environment(token: str | None = None) -> dict[str, str]:
     """This process's environment, in which `python -m core` is found whatever the folder."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    }
     # OpenMP's threads wait by spinning. Where anything else wants the same cores they spin against it: a training
     # on two busy cores made 55 tokens/s, and 330 with threads that sleep while they wait.
     environment.setdefault("OMP_WAIT_POLICY", "passive")
@@ -152,7 +154,9 @@ class _Turn:
     def _somebody_is_before(self, asked: float) -> bool:
         others = (run for run in RunStore(self.run.folder.parent).all() if run.name != self.run.name)
         return any(
-            shown.state == "queued" and shown.act in ON_ACCELERATOR and (shown.at, run.name) < (asked, self.run.name)
+            shown.state == "queued"
+            and shown.act in ON_ACCELERATOR
+            and (shown.at, run.name) < (asked, self.run.name)
             for run in others
             if (shown := run.progress()).state == "queued"
         )

@@ -1,15 +1,15 @@
 """A run is a folder, and the folder is the whole truth. This module is the only one that knows what lies in it.
 
-    runs/poems/
-      spec.yaml       every setting, enough to repeat the run; never changes
-      events.jsonl    what happened
-      console.log     everything the job printed
-      lock            held by the job's process for as long as it lives
-      stop            present when someone asked the job to end
-      manifest.json   data hashes, library versions, hardware
-      checkpoints/    checkpoint-20/, ...: each one whole
-      final/          adapter or model, tokenizer, chat template, generation config
-      reports/        data.json, tokens.json, evaluation.json
+runs/poems/
+  spec.yaml       every setting, enough to repeat the run; never changes
+  events.jsonl    what happened
+  console.log     everything the job printed
+  lock            held by the job's process for as long as it lives
+  stop            present when someone asked the job to end
+  manifest.json   data hashes, library versions, hardware
+  checkpoints/    checkpoint-20/, ...: each one whole
+  final/          adapter or model, tokenizer, chat template, generation config
+  reports/        data.json, tokens.json, evaluation.json
 """
 
 import dataclasses
@@ -27,7 +27,9 @@ from core.spec import RunSpec
 
 ENDED = ("finished", "stopped", "failed", "lost")
 SILENCE = 5.0  # seconds a job may take from being asked for to holding its lock
-LOST = "The process ended without a word: out of memory, killed, or the machine was restarted. See console.log."
+LOST = (
+    "The process ended without a word: out of memory, killed, or the machine was restarted. See console.log."
+)
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,10 @@ class RunStore:
 
     def get(self, name: str) -> Run:
         """RunError, with what there is, if no run has this name."""
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name) or not (self.root / name / "spec.yaml").is_file():
+        if (
+            not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name)
+            or not (self.root / name / "spec.yaml").is_file()
+        ):
             there = ", ".join(run.name for run in self.all()[:5])
             raise RunError(f"There is no run called {name!r} in {self.root}; there is {there or 'none yet'}.")
         return Run(self.root / name)

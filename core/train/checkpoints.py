@@ -9,7 +9,11 @@ SEAL = "sha256.json"
 
 def seal(folder: Path) -> None:
     """Write the hash of every file in the checkpoint beside them."""
-    hashes = {path.relative_to(folder).as_posix(): _sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    hashes = {
+        path.relative_to(folder).as_posix(): _sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
     (folder / SEAL).write_text(json.dumps(hashes, indent=1), "utf-8")
 
 

@@ -100,7 +100,12 @@ def notes_on(report: DataReport, rows: Encoding, measured: Encoding) -> list[Not
     notes = []
     lost = report.rows - report.kept
     if lost:
-        notes.append(Noted(text=f"{lost} of {report.rows} rows cannot be used; reports/data.json lists them.", warning=True))
+        notes.append(
+            Noted(
+                text=f"{lost} of {report.rows} rows cannot be used; reports/data.json lists them.",
+                warning=True,
+            )
+        )
     for name, part in (("training", rows), ("held-out", measured)):
         by_code = {problem.code: problem for problem in reversed(part.problems)}
         times = Counter(problem.code for problem in part.problems)
@@ -123,7 +128,10 @@ def save_final(run: Run, spec: RunSpec, model: PreTrainedModel, text: Text) -> N
     shutil.rmtree(beside, ignore_errors=True)
     inner = model.get_base_model() if hasattr(model, "peft_config") else model
     inner.generation_config = generation_config(inner.generation_config, text)
-    inner.config.eos_token_id, inner.config.pad_token_id = text.tokenizer.eos_token_id, text.tokenizer.pad_token_id
+    inner.config.eos_token_id, inner.config.pad_token_id = (
+        text.tokenizer.eos_token_id,
+        text.tokenizer.pad_token_id,
+    )
     if hasattr(model, "peft_config"):
         # The name that the user gave: a path of this machine would be of no use to anybody else.
         model.peft_config["default"].base_model_name_or_path = spec.model.base

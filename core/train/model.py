@@ -39,7 +39,9 @@ def load_base(spec: RunSpec, text: Text, dtype: torch.dtype) -> PreTrainedModel:
     """
     name = base_model(spec.model.base)
     try:
-        model = AutoModelForCausalLM.from_pretrained(name, revision=spec.model.revision, dtype=dtype, use_safetensors=True)
+        model = AutoModelForCausalLM.from_pretrained(
+            name, revision=spec.model.revision, dtype=dtype, use_safetensors=True
+        )
     except (OSError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
         raise TrainError(f"The base model {spec.model.base!r} cannot be loaded: {first}") from error
@@ -58,7 +60,10 @@ def load_base(spec: RunSpec, text: Text, dtype: torch.dtype) -> PreTrainedModel:
 
 def stored_dtype(spec: RunSpec) -> torch.dtype:
     """The precision in which the base is published; float32 if its config does not say."""
-    return AutoConfig.from_pretrained(base_model(spec.model.base), revision=spec.model.revision).dtype or torch.float32
+    return (
+        AutoConfig.from_pretrained(base_model(spec.model.base), revision=spec.model.revision).dtype
+        or torch.float32
+    )
 
 
 @torch.no_grad()

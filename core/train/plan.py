@@ -13,7 +13,9 @@ LEARNING_RATE = {
     "lora": 2e-4,
     "full": 2e-5,
 }
-TOKENS_AT_ONCE = 4096  # in one micro-batch; beyond it a processor gains nothing and the activations cost memory
+TOKENS_AT_ONCE = (
+    4096  # in one micro-batch; beyond it a processor gains nothing and the activations cost memory
+)
 MEASUREMENTS = 10  # of the held-out loss in a run, unless the settings say otherwise
 
 
@@ -43,7 +45,9 @@ def plan(spec: RunSpec, rows: int, held_out: int, longest: int, bfloat16_is_fast
     With packing, `rows` are the packed ones. TrainError if there is nothing to train on.
     """
     if not rows:
-        raise TrainError("There is no example left to train on: lower data.held_out_fraction or add examples.")
+        raise TrainError(
+            "There is no example left to train on: lower data.held_out_fraction or add examples."
+        )
     train = spec.train
     reasons = []
     batch = train.batch_size

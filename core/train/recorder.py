@@ -22,9 +22,13 @@ class Recorder(TrainerCallback):
         self.run = run
         self.trainer: Trainer | None = None  # set once the trainer exists
         self.stopped = False
-        self._marks: deque[tuple[float, int]] = deque(maxlen=WINDOW + 1)  # (seconds, tokens seen) after each step
+        self._marks: deque[tuple[float, int]] = deque(
+            maxlen=WINDOW + 1
+        )  # (seconds, tokens seen) after each step
 
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_) -> None:
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_
+    ) -> None:
         if state.best_global_step:
             # The state remembers an absolute path, and the folder may have moved since.
             state.best_model_checkpoint = str(self.run.checkpoints / f"checkpoint-{state.best_global_step}")
@@ -50,7 +54,9 @@ class Recorder(TrainerCallback):
             )
         elif "eval_loss" in logs:
             self.run.events.append(
-                HeldOut(step=state.global_step, loss=logs["eval_loss"], token_accuracy=logs["eval_token_accuracy"])
+                HeldOut(
+                    step=state.global_step, loss=logs["eval_loss"], token_accuracy=logs["eval_token_accuracy"]
+                )
             )
 
     def on_step_end(self, args, state: TrainerState, control: TrainerControl, **_) -> TrainerControl:
@@ -64,11 +70,16 @@ class Recorder(TrainerCallback):
     def on_train_end(self, args, state: TrainerState, control, **_) -> None:
         if not self.stopped and state.global_step < state.max_steps:
             self.run.events.append(
-                Noted(text=f"Ended early at step {state.global_step}: the held-out loss no longer fell.", warning=True)
+                Noted(
+                    text=f"Ended early at step {state.global_step}: the held-out loss no longer fell.",
+                    warning=True,
+                )
             )
         if state.best_global_step and state.best_global_step != state.global_step and not self.stopped:
             self.run.events.append(
-                Noted(text=f"Kept the weights of step {state.best_global_step}, which had the lowest held-out loss.")
+                Noted(
+                    text=f"Kept the weights of step {state.best_global_step}, which had the lowest held-out loss."
+                )
             )
 
     def _mark(self) -> None:

@@ -50,14 +50,18 @@ class Trainer(SFTTrainer):
         logits, targets = logits[trained].float(), labels[trained]
         nll = F.cross_entropy(logits, targets, reduction="sum")
         if model.training:
-            self.tokens_seen += int(inputs["attention_mask"].sum() if "attention_mask" in inputs else fed["input_ids"].numel())
+            self.tokens_seen += int(
+                inputs["attention_mask"].sum() if "attention_mask" in inputs else fed["input_ids"].numel()
+            )
         else:
             first = (logits.argmax(-1) == targets).sum()
             self._held_out += torch.tensor([nll.item(), first.item(), len(targets)], dtype=torch.float64)
         count = num_items_in_batch if num_items_in_batch is not None else len(targets)
         loss = nll / torch.as_tensor(count, device=nll.device).clamp(min=1)
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
-            loss = loss * self.accelerator.num_processes  # gradients are averaged over the processes afterwards
+            loss = (
+                loss * self.accelerator.num_processes
+            )  # gradients are averaged over the processes afterwards
         return loss
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:

@@ -39,7 +39,9 @@ def test_the_merged_model_answers_as_the_tuned_one(copy):
     assert done.returncode == 0, done.stdout
     merged = copy.folder / "merged"
     pair = open_pair(copy, torch.float32)
-    ids = torch.tensor([pair.text.template.prompt_ids([Message("user", "Who kept Heidi?")], pair.text.tokenizer)])
+    ids = torch.tensor(
+        [pair.text.template.prompt_ids([Message("user", "Who kept Heidi?")], pair.text.tokenizer)]
+    )
     with torch.no_grad(), pair.side("tuned") as model:
         wanted = model(input_ids=ids).logits
         whole = model.merge_and_unload() if copy.name == "lora" else model
@@ -57,7 +59,9 @@ def test_the_merged_model_answers_as_the_tuned_one(copy):
 def test_the_plan_names_every_file_that_is_pushed_and_no_other(copy, hub):
     token = hub.add_token("ada")
     what = "adapter" if copy.name == "lora" else "merged"
-    planned = json.loads(atelier(copy, "push", copy.name, "--to", "ada/tales", "--what", what, "--plan", "--json").stdout)
+    planned = json.loads(
+        atelier(copy, "push", copy.name, "--to", "ada/tales", "--what", what, "--plan", "--json").stdout
+    )
     assert planned["private"] is True and planned["repo_id"] == "ada/tales"
     assert hub.requests("POST", ".*") == 0
     done = atelier(copy, "push", copy.name, "--to", "ada/tales", "--what", what, **hub.environment(token))
@@ -66,7 +70,11 @@ def test_the_plan_names_every_file_that_is_pushed_and_no_other(copy, hub):
     files = repo.head.tree
     assert set(files) - {".gitattributes"} == {file["path"] for file in planned["files"]}
     assert repo.private and copy.progress().published[-1].commit == repo.head.id
-    measured = {file["path"]: file["size"] for file in planned["files"] if file["measured"] and file["path"] != "README.md"}
+    measured = {
+        file["path"]: file["size"]
+        for file in planned["files"]
+        if file["measured"] and file["path"] != "README.md"
+    }
     assert measured == {path: files[path].size for path in measured}
 
 
@@ -104,7 +112,15 @@ def test_the_card_tells_base_data_settings_curve_and_scores(trained):
     assert metadata["library_name"] == "transformers" and "atelier" in metadata["tags"]
     assert "base_model" not in metadata  # the embedded one has no name on the Hub
     digest = json.loads(trained.manifest.read_text())["data"]["sample:fables-en"]
-    for words in (digest, "Fable", "Perplexity", "held-out loss", "learning_rate:", "<|im_end|>", 'pipeline("text-generation", "ada/tales")'):
+    for words in (
+        digest,
+        "Fable",
+        "Perplexity",
+        "held-out loss",
+        "learning_rate:",
+        "<|im_end|>",
+        'pipeline("text-generation", "ada/tales")',
+    ):
         assert words in text, words
     scores = [result["metrics"][0]["type"] for result in metadata["model-index"][0]["results"]]
     assert "perplexity" in scores

@@ -3,7 +3,19 @@
 import dataclasses
 
 from core.runs.events import (
-    Begun, EventLog, Failed, Finished, HeldOut, Noted, Progress, Published, Queued, Saved, Started, Stepped, advance,
+    Begun,
+    EventLog,
+    Failed,
+    Finished,
+    HeldOut,
+    Noted,
+    Progress,
+    Published,
+    Queued,
+    Saved,
+    Started,
+    Stepped,
+    advance,
 )  # fmt: skip
 
 
@@ -66,12 +78,18 @@ def test_progress_does_not_depend_on_how_the_events_were_cut():
     whole = advance(Progress(), EVENTS)
     for cut in range(len(EVENTS) + 1):
         assert advance(advance(Progress(), EVENTS[:cut]), EVENTS[cut:]) == whole
-    assert whole.trained and whole.state == "finished" and whole.act == "push" and whole.published[0].url == "u"
+    assert (
+        whole.trained and whole.state == "finished" and whole.act == "push" and whole.published[0].url == "u"
+    )
 
 
 def test_a_failed_push_does_not_untrain_the_run():
     after = advance(Progress(), [*EVENTS, Queued(act="push"), Failed(act="push", message="no right")])
-    assert after.trained and not after.resumable and (after.act, after.state, after.message) == ("push", "failed", "no right")
+    assert (
+        after.trained
+        and not after.resumable
+        and (after.act, after.state, after.message) == ("push", "failed", "no right")
+    )
 
 
 def test_steps_that_a_resume_repeats_are_counted_once():
@@ -88,4 +106,6 @@ def test_a_run_that_begins_again_forgets_the_steps_before():
 
 
 def test_progress_is_a_value():
-    assert dataclasses.is_dataclass(Progress) and hash(advance(Progress(), EVENTS)) == hash(advance(Progress(), EVENTS))
+    assert dataclasses.is_dataclass(Progress) and hash(advance(Progress(), EVENTS)) == hash(
+        advance(Progress(), EVENTS)
+    )

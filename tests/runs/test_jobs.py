@@ -6,7 +6,8 @@ import signal
 import pytest
 
 from core.errors import RunError
-from core.runs import RunStore, jobs, store as store_module
+from core.runs import RunStore, jobs
+from core.runs import store as store_module
 from core.runs.events import Started
 from tests.conftest import pid_of, quick, until, wait
 

@@ -25,7 +25,9 @@ def weights(run):
 
 def losses(run):
     progress = run.progress()
-    return [(s.step, s.loss) for s in progress.steps], [(h.step, h.loss, h.token_accuracy) for h in progress.held_out]
+    return [(s.step, s.loss) for s in progress.steps], [
+        (h.step, h.loss, h.token_accuracy) for h in progress.held_out
+    ]
 
 
 @pytest.mark.parametrize("case", CASES)

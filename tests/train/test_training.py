@@ -56,7 +56,10 @@ def test_lora_moves_every_added_matrix_and_no_weight_of_the_base(lora_run):
     pair = open_pair(lora_run)
     fresh = load_base(lora_run.spec, pair.text, torch.float32)
     with pair.side("base") as model:
-        inner = {name.replace(".base_layer", ""): value for name, value in model.get_base_model().state_dict().items()}
+        inner = {
+            name.replace(".base_layer", ""): value
+            for name, value in model.get_base_model().state_dict().items()
+        }
         for name, weight in fresh.state_dict().items():
             if name in inner:
                 assert torch.equal(inner[name], weight), name
@@ -66,7 +69,9 @@ def test_rows_of_added_tokens_are_trained_and_saved_under_lora(lora_run):
     text = load_text(lora_run.spec)
     assert text.added == ("<|im_start|>", "<|im_end|>")
     saved = load_file(lora_run.final / "adapter_model.safetensors")
-    (rows,) = [weight for name, weight in saved.items() if "token_adapter" in name or "trainable_tokens" in name]
+    (rows,) = [
+        weight for name, weight in saved.items() if "token_adapter" in name or "trainable_tokens" in name
+    ]
     before = load_base(lora_run.spec, text, torch.float32).get_input_embeddings().weight[text.added_ids]
     assert rows.shape == before.shape and not torch.equal(rows, before)
     assert sum(weight.numel() for weight in saved.values()) < 1_000_000  # the whole embedding is not in it
