@@ -1,0 +1,139 @@
+"""The real page: `python app.py` as a process, seen by a real Chromium."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from core.runs import RunStore, jobs
+from tests.conftest import quick, until
+
+ROOT = Path(__file__).resolve().parents[2]
+WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 400, "height": 800}
+expect.set_options(timeout=30_000)  # on two cores, while something is training
+
+
+class App:
+    """The server, and the folder that it keeps its runs in."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.store = RunStore(folder / "runs")
+        self.log = folder / "app.log"
+        self.environment = environment
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> float:
+        """Seconds until the page could be asked for."""
+        began = time.monotonic()
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "app.py", "--port", str(self.port), "--runs", str(self.store.root)],
+                cwd=ROOT, stdout=log, stderr=log, env=os.environ | self.environment,
+            )  # fmt: skip
+        until(lambda: self._answers() or self.process.poll() is not None, 60)
+        assert self.process.poll() is None, self.log.read_text()
+        return time.monotonic() - began
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def close(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def _answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+@contextmanager
+def running(folder: Path, environment: dict[str, str] | None = None) -> Iterator[App]:
+    app = App(folder, environment or {})
+    app.start()
+    try:
+        yield app
+    finally:
+        for run in app.store.all():
+            run.request_stop()
+        app.close()
+
+
+@pytest.fixture
+def app(tmp_path) -> Iterator[App]:
+    """A server of the test's own, with no runs yet."""
+    with running(tmp_path) as app:
+        yield app
+
+
+@pytest.fixture(scope="session")
+def shown(trained_runs, tmp_path_factory) -> Iterator[App]:
+    """A server for tests that only look; it has the runs `full` and `lora`, trained."""
+    folder = tmp_path_factory.mktemp("shown")
+    shutil.copytree(trained_runs.root, folder / "runs")
+    with running(folder) as app:
+        yield app
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium") or pytest.skip("there is no chromium; run tests/install-browser")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(chromium) -> Iterator[BrowserContext]:
+    """A browser of a person of their own."""
+    context = chromium.new_context(viewport=WIDE)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context) -> Iterator[Page]:
+    """A tab; the test fails if the page reports an error, or asks anybody but its own server for anything."""
+    page = context.new_page()
+    complaints = watch(page)
+    yield page
+    assert complaints == []
+
+
+def watch(page: Page) -> list[str]:
+    """What the tab complains of, as it comes."""
+    complaints: list[str] = []
+    page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: _is_ours(request.url) or complaints.append(f"asked for {request.url}"))
+    return complaints
+
+
+def _is_ours(url: str) -> bool:
+    return re.match(r"(data|blob):|https?://(127\.0\.0\.1|localhost)[:/]", url) is not None
+
+
+def begin(app: App, name: str, steps: int):
+    """A run that takes its time, as if somebody had started it a moment ago."""
+    run = app.store.create(name, quick({"train": {"max_steps": steps}}))
+    jobs.start(run)
+    return run

@@ -1,0 +1,115 @@
+"""Every page, for a person with a wide screen, a telephone, a dark room, and something to hide."""
+
+import json
+
+import pytest
+from playwright.sync_api import expect
+
+from core import presets
+from tests.browser.conftest import NARROW, WIDE
+
+PAGES = ["", "train", "runs?run=full", "evaluate?run=full", "chat?run=full", "publish?run=full"]
+HOSTILE = '<img src=x onerror="document.title=1"> ${7*7} {{7*7}}'
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("light", ["light", "dark"])
+def test_a_page_opens_without_complaint_and_fits_a_telephone(shown, page, path, light):
+    page.emulate_media(color_scheme=light)
+    page.set_viewport_size(NARROW)
+    page.goto(f"{shown.url}/{path}")
+    expect(page.locator("h1")).to_be_visible()
+    expect(page.locator(".waiting")).to_have_count(0)
+    page.wait_for_timeout(300)
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+
+
+def test_every_page_is_a_click_away_and_says_where_one_is(shown, context):
+    page = (
+        context.new_page()
+    )  # not watched: gradio reports what a page was still asking for when one leaves it
+    page.goto(shown.url)
+    for name in ("Train", "Runs", "Evaluate", "Chat", "Publish", "Data"):
+        page.locator(".top").get_by_role("link", name=name, exact=True).click()
+        expect(page.locator(".top a[aria-current=page]")).to_have_text(name)
+
+
+def test_markup_in_data_is_shown_as_text(shown, page, tmp_path):
+    rows = [{"question": HOSTILE, "answer": HOSTILE}] * 2 + [{"question": HOSTILE, "answer": ""}]
+    file = tmp_path / "<b>tales.jsonl"
+    file.write_text("\n".join(json.dumps(row) for row in rows))
+    page.goto(shown.url)
+    page.get_by_text("My own files").click()
+    page.set_input_files("#upload input[type=file]", file)
+    expect(page.locator(".examples")).to_contain_text(HOSTILE)
+    expect(page.locator("#tokens .tokens")).to_contain_text("onerror")
+    assert page.locator("#report img, #tokens img, #report b:has-text('tales')").count() == 0
+    assert page.title() == "Atelier"
+
+
+def test_the_chosen_data_and_settings_are_there_after_a_reload(shown, page, tmp_path):
+    file = tmp_path / "poems.jsonl"
+    file.write_text('{"question": "Who?", "answer": "Fable."}\n' * 4)
+    page.goto(shown.url)
+    page.get_by_text("My own files").click()
+    page.set_input_files("#upload input[type=file]", file)
+    expect(page.locator("#report")).to_contain_text("poems.jsonl")
+    page.goto(f"{shown.url}/train")
+    expect(page.locator("#run-name input, #run-name textarea")).to_have_value("poems-1")
+    page.fill("#train-epochs input", "3")
+    expect(page.locator("#summary")).to_contain_text("--train.epochs 3")
+    page.reload()
+    expect(page.locator("#train-epochs input")).to_have_value("3")
+    expect(page.locator("#summary")).to_contain_text("poems.jsonl --preset tiny --train.epochs 3")
+
+
+def test_a_setting_out_of_bounds_is_refused_beside_the_form(shown, page):
+    page.goto(f"{shown.url}/train")
+    expect(page.locator("#summary")).to_contain_text("atelier train")
+    page.fill("#train-epochs input", "0")
+    expect(page.locator("#message")).to_contain_text("train.epochs is 0")
+    page.click("#start")
+    page.wait_for_timeout(1000)
+    assert page.url.endswith("/train") and len(shown.store.all()) == 2
+
+
+def test_another_preset_shows_what_it_would_use(shown, page):
+    page.goto(f"{shown.url}/train")
+    for name in ("tiny", "3090"):
+        page.locator("#preset label", has_text=name).click()
+        epochs = f"{presets.resolve(name).train.epochs:g}"
+        expect(page.locator("#train-epochs input")).to_have_attribute("placeholder", epochs)
+        expect(page.locator("#summary")).to_contain_text(f"--preset {name}")
+
+
+def test_an_address_opens_its_run_and_choosing_another_changes_the_address(shown, page):
+    page.goto(f"{shown.url}/runs?run=full")
+    expect(page.locator("#status h2")).to_have_text("full")
+    page.locator("#runs a", has_text="lora").click()
+    expect(page.locator("#status h2")).to_have_text("lora")
+    expect(page).to_have_url(f"{shown.url}/runs?run=lora")
+
+
+def test_an_address_of_no_run_says_so(shown, page):
+    page.goto(f"{shown.url}/runs?run=none")
+    expect(page.locator("#message")).to_contain_text("There is no run called 'none'")
+
+
+def test_scores_are_shown_with_their_verdicts(shown, page):
+    page.goto(f"{shown.url}/evaluate?run=full")
+    expect(page.locator(".score h3")).to_have_count(4)
+    expect(page.locator("#scores")).to_contain_text("The tuned model is better.")
+    expect(page.locator(".answers tbody tr")).not_to_have_count(0)
+
+
+def test_a_finished_run_is_left_alone_while_nothing_happens(shown, page):
+    page.set_viewport_size(WIDE)
+    page.goto(f"{shown.url}/runs?run=full")
+    expect(page.locator("#curves svg")).to_have_count(5)
+    page.evaluate(
+        """() => { window.changes = 0;
+        new MutationObserver(found => window.changes += found.length)
+          .observe(document.querySelector('#curves .html-container'), {subtree: true, childList: true}); }"""
+    )
+    page.wait_for_timeout(3500)
+    assert page.evaluate("window.changes") == 0

@@ -1,0 +1,109 @@
+"""The form is made from the settings, and what it says is what the shell would say."""
+
+import shlex
+
+import pytest
+
+from core import cli, presets
+from core.errors import SpecError
+from core.spec import merge, settings
+from webui import forms
+from webui.render import train as render
+
+CHANGES = {
+    "model.base": "owner/name",
+    "method.kind": "lora",
+    "method.target_modules": "q_proj\nv_proj",
+    "train.epochs": 2,
+    "train.learning_rate": 0.00002,
+    "train.batch_size": 8.0,
+    "train.packing": "True",
+    "train.gradient_checkpointing": "False",
+    "train.early_stopping": 3,
+    "template.system": "Answer in 'one' line.",
+    "evaluate.prompts": "Who are you?\n\n  Where is Alice? ",
+    "publish.private": "False",
+}
+
+
+def test_every_setting_has_a_field_but_for_the_files_chosen_elsewhere():
+    assert set(forms.form_settings()) | set(render.FILES) == set(settings())
+    assert set(render.FILES).isdisjoint(forms.form_settings())
+
+
+@pytest.mark.parametrize("path", forms.form_settings())
+def test_an_empty_field_leaves_its_setting_to_the_preset(path):
+    field = forms.field(path, settings()[path])
+    assert forms.read({path: forms.empty(field)}) == {}
+
+
+def test_fields_become_plain_values_of_the_right_kind():
+    assert forms.read(CHANGES) == {
+        "model": {"base": "owner/name"},
+        "method": {"kind": "lora", "target_modules": ["q_proj", "v_proj"]},
+        "train": {
+            "epochs": 2,
+            "learning_rate": 0.00002,
+            "batch_size": 8,
+            "packing": True,
+            "gradient_checkpointing": False,
+            "early_stopping": 3,
+        },
+        "template": {"system": "Answer in 'one' line."},
+        "evaluate": {"prompts": ["Who are you?", "Where is Alice?"]},
+        "publish": {"private": False},
+    }
+
+
+def test_a_field_that_no_setting_has_is_passed_over():
+    assert forms.read({"train.learning_rat": 1}) == {}
+
+
+def test_a_fraction_of_a_batch_is_refused_and_not_rounded():
+    with pytest.raises(SpecError, match=r"train\.batch_size is 3\.5"):
+        presets.resolve("tiny", overrides=forms.read({"train.batch_size": 3.5}))
+
+
+def test_what_is_out_of_bounds_is_refused_in_the_words_of_the_shell():
+    with pytest.raises(SpecError, match=r"train\.epochs is 0: input should be greater than 0"):
+        presets.resolve("tiny", overrides=forms.read({"train.epochs": 0}))
+
+
+def test_each_field_shows_what_the_preset_would_use():
+    shown, tiny = forms.as_preset("tiny"), presets.resolve("tiny")
+    assert shown["train.epochs"] == {"placeholder": f"{tiny.train.epochs:g}"}
+    assert shown["method.kind"]["choices"][0] == (f"{tiny.method.kind} (preset)", forms.AS_PRESET)
+    assert shown["publish.private"]["choices"][0] == ("yes (preset)", forms.AS_PRESET)
+    assert shown["train.max_steps"] == {"placeholder": "automatic"}
+
+
+def test_only_what_differs_from_the_preset_is_listed():
+    tiny = presets.resolve("tiny").train
+    changed = render.changes(
+        "tiny", forms.read({"train.epochs": tiny.epochs, "train.batch_size": tiny.batch_size + 1})
+    )
+    assert changed == [("train.batch_size", str(tiny.batch_size), str(tiny.batch_size + 1))]
+
+
+def test_the_command_line_shown_makes_the_same_spec():
+    overrides = merge(
+        forms.read(CHANGES), {"data": {"files": ["my poems.jsonl"], "held_out_files": ["x.jsonl"]}}
+    )
+    line = render.command("tiny", overrides)
+    assert line.count("poems.jsonl") == 1
+    _, bound, _ = cli.app.parse_args(shlex.split(line)[1:], exit_on_error=False, print_error=False)
+    told = bound.arguments
+    typed = cli._spec(told["files"], told["preset"], None, told["settings"])
+    assert typed == presets.resolve("tiny", overrides=overrides)
+
+
+def test_the_yaml_shown_makes_the_same_spec(tmp_path):
+    overrides = forms.read(CHANGES)
+    file = tmp_path / "mine.yaml"
+    file.write_text(render.as_yaml(overrides, "tiny"))
+    assert presets.resolve("tiny", file) == presets.resolve("tiny", overrides=overrides)
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_every_preset_explains_itself_in_a_line(name):
+    assert forms.explanation(name).endswith(".")

@@ -1,0 +1,28 @@
+"""The whole page as it is assembled: its addresses, and what programs may call."""
+
+from webui.page import ROOMS, build
+from webui.render.parts import PAGES, header
+
+
+def test_every_room_has_an_address_and_a_link(store):
+    assert [path for path, *_ in build(store).pages] == list(ROOMS) == list(PAGES)
+    for path in ROOMS:
+        assert f'href="./{path}"' in header("")
+
+
+def test_the_header_says_where_one_is():
+    assert 'href="./runs" aria-current=page>Runs' in header("runs")
+    assert header("runs").count("aria-current") == 1
+
+
+def test_programs_can_call_the_acts_and_not_the_looking(store):
+    endpoints = build(store).get_api_info()
+    assert set(endpoints["named_endpoints"]) == {
+        "/train", "/stop", "/resume", "/evaluate", "/load", "/unload", "/ask", "/stop_answer", "/plan", "/publish",
+    }  # fmt: skip
+    assert not endpoints["unnamed_endpoints"]
+
+
+def test_looking_waits_for_nobody(store):
+    looks = [event for event in build(store).fns.values() if event.api_name.startswith("look")]
+    assert looks and all(not event.queue and event.concurrency_limit is None for event in looks)

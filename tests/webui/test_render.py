@@ -1,0 +1,226 @@
+"""What a page shows is made from values alone, and whatever people or models wrote stays text."""
+
+import re
+
+import pytest
+
+from core.data.examples import DataReport, Example, Message, Problem, Source
+from core.evaluate.report import Answer, Answered, Both, Interval, Prompted, Report, Score, Settings
+from core.publish.plan import PlannedFile, PublishPlan
+from core.runs.events import (
+    Begun,
+    Failed,
+    Finished,
+    HeldOut,
+    Noted,
+    Progress,
+    Published,
+    Queued,
+    Staged,
+    Started,
+    Stepped,
+    Stopped,
+    advance,
+)  # fmt: skip
+from tests.conftest import quick
+from webui.render import charts, chat, data, evaluate, parts, publish, runs
+from webui.talks import Said, Turn
+
+HOSTILE = "<img src=x onerror=alert(1)>\"'&"
+TAG = re.compile(r"<img src=x", re.IGNORECASE)
+
+
+def step(number, total=10, loss=1.0):
+    return Stepped(
+        step=number, epoch=1, loss=loss, learning_rate=1e-3, gradient_norm=1, tokens_per_second=100,
+        memory_bytes=10**9, eta_seconds=(total - number) * 2,
+    )  # fmt: skip
+
+
+def after(*events):
+    return advance(Progress(), events)
+
+
+BEGUN = (Queued(act="train"), Started(act="train", pid=1), Begun(total_steps=10))
+
+
+@pytest.mark.parametrize(
+    "progress, sentence",
+    [
+        (Progress(), "Not started yet."),
+        (after(Queued(act="train")), "Training is asked for; it begins as soon as no other run holds the processor."),
+        (after(Queued(act="push")), "Publishing is about to begin."),
+        (after(*BEGUN[:2], Staged(stage="Loading fable")), "Loading fable."),
+        (after(*BEGUN[:2], Staged(stage="Answering", done=3, total=24)), "Answering, 3 of 24."),
+        (after(*BEGUN, step(4)), "Training: step 4 of 10, about 12 seconds left."),
+        (after(*BEGUN, step(4), Stopped(act="train", step=4)), "Stopped at step 4, saved. Resume goes on from there."),
+        (after(*BEGUN, Failed(act="train", message="The disk is full.")), "The disk is full."),
+        (
+            after(HeldOut(step=0, loss=6.2, token_accuracy=0), *BEGUN, HeldOut(step=0, loss=6.2, token_accuracy=0),
+                  step(10), HeldOut(step=10, loss=2.5, token_accuracy=0.5), Finished(act="train", output="final")),
+            "The training is done: 10 steps. Held-out loss was 6.20 at step 0 and 2.50 at its best, step 10.",
+        ),
+    ],
+)  # fmt: skip
+def test_a_state_is_told_in_words(progress, sentence):
+    assert runs.status(progress) == sentence
+
+
+def test_a_run_asked_to_stop_says_so_until_it_does(store):
+    run = store.create("poems", quick())
+    for event in (*BEGUN, step(1)):
+        run.events.append(event)
+    assert runs.can_stop(run, run.progress())
+    run.request_stop()
+    assert not runs.can_stop(run, run.progress())
+
+
+def test_only_a_trained_run_can_be_talked_to_and_published(store):
+    run = store.create("poems", quick())
+    assert runs.ways_on(run, after(*BEGUN, step(1))) == ""
+    ways = runs.ways_on(run, after(*BEGUN, step(10), Finished(act="train", output="final")))
+    assert {"./evaluate?run=poems", "./chat?run=poems", "./publish?run=poems"} <= set(
+        re.findall(r'href="([^"]*)', ways)
+    )
+
+
+def test_the_list_names_each_run_with_its_state_and_losses(store):
+    run = store.create("poems", quick())
+    shown = runs.runs_table([(run, after(*BEGUN, step(4, loss=2.5)))], "poems")
+    for words in ("poems", "running", "4 of 10", "2.500", "aria-current"):
+        assert words in shown
+
+
+def test_a_bar_shows_the_steps_only_of_a_training():
+    trained = (*BEGUN, step(10), Finished(act="train", output="final"))
+    assert 'style="width:40.00%"' in runs.bar(after(*BEGUN, step(4)))
+    assert "unknown" in runs.bar(after(*trained, Queued(act="push"), Started(act="push", pid=2)))
+    assert 'style="width:25.00%"' in runs.bar(
+        after(*trained, Started(act="evaluate", pid=2), Staged(stage="x", done=1, total=4))
+    )
+    assert 'style="width:100.00%"' in runs.bar(after(*trained, Failed(act="push", message="x")))
+
+
+def test_a_publication_shows_no_notes_of_the_training():
+    progress = after(*BEGUN, Noted(at=1, text="chosen"), step(10), Noted(text="waiting"))
+    assert "chosen" not in runs.notes_after_training(progress) and "waiting" in runs.notes_after_training(
+        progress
+    )
+
+
+def test_a_console_shows_the_last_state_of_a_progress_bar(store):
+    run = store.create("poems", quick())
+    run.console.write_text("begin\n10%\r50%\r100%\nend\n")
+    assert "50%" not in runs.console(run) and "100%" in runs.console(run) and "begin" in runs.console(run)
+
+
+def test_an_address_that_is_no_web_address_becomes_no_link():
+    shown = runs.published(after(Published(repo_id="a/b", url="javascript:alert(1)", commit="c")))
+    assert "href" not in shown and "a/b" in shown
+
+
+class TestHostileTextStaysText:
+    def test_in_a_data_report(self):
+        where = Source(f"/kept/{HOSTILE}.jsonl", 3)
+        message = (Message("user", HOSTILE), Message("assistant", HOSTILE))
+        report = DataReport(
+            files=(where.file,), rows=2, examples=(Example(message, where),), shapes={HOSTILE: 1},
+            problems=(Problem(where, "error", "not-json", HOSTILE, HOSTILE),),
+        )  # fmt: skip
+        assert not TAG.search(data.report(report)) and "&lt;img src=x" in data.report(report)
+
+    def test_in_tokens(self):
+        seen = {
+            "rows": [{"source": f"{HOSTILE}:1", "split": "train", "tokens": [{"text": HOSTILE, "id": 1, "state": "trained"}]}],
+            "stops": [{"ok": False, "text": HOSTILE}], "added_tokens": [HOSTILE], "examples": 1, "held_out": 0, "tokens": 1,
+            "trained_tokens": 1, "cut_rows": 0, "cut_tokens": 0, "skipped": 0, "longest": 1,
+        }  # fmt: skip
+        assert not TAG.search(data.tokens(seen, HOSTILE, 256))
+
+    def test_in_a_run(self, store):
+        run = store.create("poems", quick())
+        run.console.write_text(HOSTILE)
+        progress = after(
+            *BEGUN,
+            Noted(text=HOSTILE),
+            Staged(stage=HOSTILE),
+            Published(repo_id=HOSTILE, url=HOSTILE, commit="c"),
+        )
+        failed = after(*BEGUN, Failed(act="train", message=HOSTILE))
+        shown = (
+            runs.status_block(run, progress) + runs.status_block(run, failed) + runs.notes(progress)
+            + runs.console(run) + runs.published(progress)
+        )  # fmt: skip
+        assert not TAG.search(shown)
+
+    def test_in_scores_and_answers(self):
+        answer = Answer(HOSTILE, 1, "turn")
+        both, interval = Both(0, 1), Interval(1, 0, 2)
+        report = Report(
+            held_out=1, settings=Settings(1, 8, "greedy", 100, 0.95),
+            scores=(Score("x", HOSTILE, HOSTILE, True, 1, "rows", interval, interval, interval, "better"),),
+            answers=(Answered(f"{HOSTILE}:1", HOSTILE, HOSTILE, answer, answer, both, both),),
+            prompts=(Prompted(HOSTILE, answer, answer),),
+        )  # fmt: skip
+        assert not TAG.search(evaluate.report(report))
+
+    def test_in_a_conversation(self):
+        shown = chat.conversation([Turn(HOSTILE, {"tuned": Said(HOSTILE, "turn", 1, 1.0)})], HOSTILE)
+        assert not TAG.search(shown)
+
+    def test_in_a_plan(self):
+        plan = PublishPlan(HOSTILE, True, "adapter", (PlannedFile(HOSTILE, 1),), HOSTILE, (HOSTILE,), HOSTILE)
+        assert not TAG.search(publish.plan(plan) + publish.account(HOSTILE) + parts.alert(HOSTILE))
+
+
+@pytest.mark.parametrize(
+    "low, high, marks",
+    [
+        (1.3, 6.2, [1, 2, 3, 4, 5, 6, 7]),
+        (0, 150, [0, 50, 100, 150]),
+        (0, 0.001, [0, 0.0002, 0.0004, 0.0006, 0.0008, 0.001]),
+    ],
+)
+def test_an_axis_has_round_numbers_around_what_it_shows(low, high, marks):
+    assert charts.ticks(low, high, 5) == pytest.approx(marks)
+
+
+def test_an_axis_of_one_value_is_still_an_axis():
+    assert len(charts.ticks(2.0, 2.0, 5)) > 1
+
+
+def test_a_long_run_is_drawn_as_means_and_says_so():
+    progress = after(Begun(total_steps=1000), *(step(number, 1000) for number in range(1, 1001)))
+    assert "each point is the mean of 5 steps" in charts.curves(progress)
+    assert charts.mean_of_neighbours([(1, 1.0), (2, 3.0), (3, 5.0)], 2) == [(2, 2.0), (3, 5.0)]
+
+
+def test_a_loss_that_is_not_a_number_leaves_the_rest_of_the_curve():
+    progress = after(*BEGUN, step(1), step(2, loss=float("nan")), step(3))
+    assert "nan" not in charts.curves(progress)
+
+
+def test_curves_without_a_step_say_that_there_is_none_yet():
+    assert "The first step is not done yet." in charts.curves(Progress())
+
+
+def test_a_card_is_shown_with_its_head_as_code_and_without_fetching_pictures():
+    shown = publish.card("---\nlicense: mit\n---\n# Poems\n![curve](curve.png)\n")
+    assert (
+        shown.startswith("```yaml\nlicense: mit\n```")
+        and "curve.png" not in shown
+        and "*[picture: curve]*" in shown
+    )
+
+
+@pytest.mark.parametrize(
+    "seconds, words",
+    [
+        (1, "1 second"),
+        (61, "61 seconds"),
+        (600, "10 minutes"),
+        (9000, "2 hours 30 minutes"),
+    ],
+)
+def test_a_duration_is_as_exact_as_an_estimate_deserves(seconds, words):
+    assert parts.duration(seconds) == words

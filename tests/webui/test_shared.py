@@ -1,0 +1,103 @@
+"""What the pages share: files that survive, files that are refused, progress read once, and silence without news."""
+
+import shutil
+
+import gradio as gr
+import pytest
+
+from core.errors import DataError, UserError
+from core.runs.events import Begun, Queued
+from tests.conftest import quick
+from webui.render.parts import alert
+from webui.shared import SAMPLE, Shared, only_news, spoken
+
+
+@pytest.fixture
+def shared(store):
+    return Shared(store)
+
+
+def upload(folder, name, content="{}\n"):
+    path = folder / name
+    path.write_text(content)
+    return str(path)
+
+
+def test_an_upload_is_kept_under_its_own_name_and_content(shared, tmp_path):
+    kept = shared.keep(upload(tmp_path, "poems.jsonl", "a\n"))
+    assert shared.files([kept]) == [kept]
+    assert kept.startswith(str(shared.uploads)) and kept.endswith("/poems.jsonl")
+    assert kept == shared.keep(upload(tmp_path, "poems.jsonl", "a\n"))
+    assert kept != shared.keep(upload(tmp_path, "poems.jsonl", "b\n"))
+
+
+@pytest.mark.parametrize("name", ["--private.jsonl", "my poems (1).jsonl", "<b>.jsonl", "..jsonl"])
+def test_a_kept_name_is_harmless_in_a_shell_and_on_a_page(shared, tmp_path, name):
+    kept = shared.keep(upload(tmp_path, name)).rpartition("/")[2]
+    assert kept.strip("-.") == kept and not set(kept) & set(" <>()/&;")
+
+
+@pytest.mark.parametrize(
+    "named", ["/etc/passwd", "../secret.jsonl", "runs/.data/../poems/spec.yaml", "sample:../../secret"]
+)
+def test_a_file_that_was_not_brought_to_the_page_is_refused(shared, named):
+    with pytest.raises(DataError, match="not among the files brought to this page"):
+        shared.files([named])
+
+
+def test_a_kept_file_that_is_gone_is_asked_for_again(shared, tmp_path):
+    kept = shared.keep(upload(tmp_path, "poems.jsonl"))
+    shutil.rmtree(shared.uploads)
+    with pytest.raises(DataError, match="drop it on the Data page again"):
+        shared.files([kept])
+
+
+def test_a_kept_file_is_called_what_its_owner_calls_it(shared, tmp_path):
+    kept = shared.keep(upload(tmp_path, "poems.jsonl"))
+    assert shared.short(f"{kept}:3 is empty.") == "poems.jsonl:3 is empty."
+
+
+def test_nothing_chosen_is_the_sample(shared):
+    assert shared.files(None) == shared.files([]) == [SAMPLE]
+
+
+def test_progress_follows_a_run_and_does_not_take_a_new_run_for_an_old_one(shared, store):
+    run = store.create("poems", quick())
+    run.events.append(Queued(act="train"))
+    assert shared.progress(run).state == "queued"
+    run.events.append(Begun(total_steps=7))
+    assert shared.progress(run).total_steps == 7
+    keeping_the_inode_busy = (run.folder / "spec.yaml").rename(store.root / "old.yaml")
+    shutil.rmtree(run.folder)
+    assert shared.progress(store.create("poems", quick())).total_steps == 0
+    keeping_the_inode_busy.unlink()
+
+
+def test_what_the_page_shows_already_is_not_sent_again():
+    seen, first, second = only_news(["one", True], None)
+    assert (first, second["visible"]) == ("one", True)
+    seen, first, second = only_news(["one", False], seen)
+    assert first == gr.skip() and second["visible"] is False
+
+
+def test_an_error_of_the_user_becomes_a_sentence_and_another_stays_an_error():
+    place = gr.HTML()
+
+    @spoken(place)
+    def handler(fault):
+        raise fault
+
+    assert handler(UserError("Name a run.")) == {place: alert("Name a run.")}
+    with pytest.raises(ZeroDivisionError):
+        handler(ZeroDivisionError())
+
+
+def test_a_stream_that_fails_ends_with_the_sentence():
+    place, other = gr.HTML(), gr.HTML()
+
+    @spoken(place)
+    def handler():
+        yield {other: "a"}
+        raise UserError("Gone.")
+
+    assert list(handler()) == [{place: "", other: "a"}, {place: alert("Gone.")}]

@@ -1,0 +1,186 @@
+"""From the settings declared in core.spec to a form, and back. An empty field means: as the preset says."""
+
+from typing import Any, Literal, get_args, get_origin
+
+import gradio as gr
+from pydantic.fields import FieldInfo
+
+from core.presets import PRESETS, resolve
+from core.spec import settings
+from webui.render.parts import plain
+from webui.render.train import FILES
+from webui.shared import html
+
+TOUCHED = (
+    "model.base",
+    "method.kind",
+    "train.epochs",
+    "train.learning_rate",
+    "train.batch_size",
+    "train.max_length",
+)
+TITLES = {
+    "model": "Model",
+    "data": "Data",
+    "template": "Template",
+    "method": "Method",
+    "train": "Training",
+    "evaluate": "Evaluation",
+    "publish": "Publishing",
+    "compute": "Computer",
+}
+LABELS = {  # where the setting's own name does not say it without its section
+    "model.base": "Base model",
+    "method.kind": "Method",
+    "method.alpha": "Scale (alpha)",
+    "template.kind": "Template",
+    "template.system": "System prompt",
+    "evaluate.prompts": "Your own questions",
+    "publish.to": "Repository",
+}
+AS_PRESET = ""  # the choice, in a list of choices, that leaves a setting to the preset
+
+Fields = dict[str, gr.components.Component]
+
+
+def form_settings() -> dict[str, FieldInfo]:
+    """The settings that have a field, by path, in the order of the form: the often touched ones first."""
+    every = {path: info for path, info in settings().items() if path not in FILES}
+    return {path: every[path] for path in TOUCHED} | every
+
+
+def draw_touched() -> Fields:
+    return {path: field(path, info) for path, info in form_settings().items() if path in TOUCHED}
+
+
+def draw_others() -> Fields:
+    """Everything else, section by section."""
+    fields: Fields = {}
+    for section, title in TITLES.items():
+        rest = {p: i for p, i in form_settings().items() if p.startswith(f"{section}.") and p not in TOUCHED}
+        if rest:
+            html(f'<h3 class="settings">{title}</h3>')
+            with gr.Row(elem_classes="settings"):
+                fields |= {path: field(path, info) for path, info in rest.items()}
+    return fields
+
+
+def field(path: str, info: FieldInfo) -> gr.components.Component:
+    """The component that suits a setting's type.
+
+    Its bounds are words here: RunSpec is the judge, so that page and shell refuse the same things in the same words.
+    """
+    words = {
+        "label": LABELS.get(path) or path.partition(".")[2].replace("_", " ").capitalize(),
+        "info": f"{info.description}{bounds(info)}",
+        "min_width": 240,
+        "elem_id": path.replace(".", "-"),
+    }
+    options = choices(info)
+    if options:
+        return gr.Dropdown([("", AS_PRESET), *options], value=AS_PRESET, filterable=False, **words)
+    if is_list(info):
+        return gr.Textbox("", lines=2, max_lines=6, **words)
+    if is_number(info):
+        return gr.Number(**words)
+    return gr.Textbox("", max_lines=4, **words)
+
+
+def empty(field: gr.components.Component) -> str | None:
+    """What a field holds that leaves its setting to the preset; a number without a value would show 0."""
+    return None if isinstance(field, gr.Number) else AS_PRESET
+
+
+def as_preset(name: str) -> dict[str, dict[str, Any]]:
+    """For each field's path, the properties that show what this preset would use, for `gr.update`."""
+    spec = resolve(name).model_dump(mode="json")
+    shown = {}
+    for path, info in form_settings().items():
+        part, _, setting = path.partition(".")
+        words, options = plain(spec[part][setting]), choices(info)
+        if options:
+            shown[path] = {"choices": [(f"{words} (preset)", AS_PRESET), *options]}
+        elif is_list(info):
+            shown[path] = {"placeholder": words or "one on each line"}
+        else:
+            shown[path] = {"placeholder": words or ("automatic" if is_number(info) else "none")}
+    return shown
+
+
+def read(values: dict[str, Any]) -> dict[str, Any]:
+    """What a filled-in form changes, as nested plain values for `presets.resolve`; only fields that hold something."""
+    every = form_settings()
+    nested: dict[str, Any] = {}
+    for path, value in values.items():
+        if path not in every or value is None or (isinstance(value, str) and not value.strip()):
+            continue
+        section, _, name = path.partition(".")
+        nested.setdefault(section, {})[name] = parse(value, every[path])
+    return nested
+
+
+def parse(value: Any, info: FieldInfo) -> Any:
+    """A field's content as the setting's plain value."""
+    if bool in types(info):
+        return value == "True"
+    if is_list(info):
+        return [line.strip() for line in str(value).splitlines() if line.strip()]
+    if int in types(info) and float not in types(info) and float(value).is_integer():
+        return int(value)
+    return value
+
+
+def explanation(preset_name: str) -> str:
+    """The first line of a preset's file says what it is for."""
+    first = (PRESETS / f"{preset_name}.yaml").read_text("utf-8").partition("\n")[0]
+    return first.lstrip("# ") if first.startswith("#") else ""
+
+
+def types(info: FieldInfo) -> tuple[type, ...]:
+    """The plain types a setting may have: (int, NoneType) for `int | None`."""
+    annotation = info.annotation
+    return (
+        get_args(annotation)
+        if get_args(annotation) and get_origin(annotation) is not Literal
+        else (annotation,)
+    )
+
+
+def literals(info: FieldInfo) -> tuple[str, ...]:
+    return tuple(
+        value
+        for each in (info.annotation, *get_args(info.annotation))
+        if get_origin(each) is Literal
+        for value in get_args(each)
+    )
+
+
+def choices(info: FieldInfo) -> list[tuple[str, str]]:
+    """(label, value) of each, where a setting has a closed set of values."""
+    if info.annotation is bool:
+        return [("yes", "True"), ("no", "False")]
+    return [(value, value) for value in literals(info)] if not is_list(info) else []
+
+
+def is_number(info: FieldInfo) -> bool:
+    return bool({int, float} & set(types(info)))
+
+
+def is_list(info: FieldInfo) -> bool:
+    return any(get_origin(each) is tuple for each in (info.annotation, *get_args(info.annotation)))
+
+
+def bounds(info: FieldInfo) -> str:
+    """` From 0 to 0.5.` in words, where the limits are near enough to be met."""
+    found = {
+        kind: getattr(each, kind)
+        for each in info.metadata
+        for kind in ("ge", "gt", "le", "lt")
+        if hasattr(each, kind)
+    }
+    low, high = found.get("ge", found.get("gt")), found.get("le", found.get("lt"))
+    if high is None or high > 1000:
+        return ""
+    return (
+        f" {'Above' if 'gt' in found else 'From'} {low:g}, {'below' if 'lt' in found else 'up to'} {high:g}."
+    )

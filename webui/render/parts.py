@@ -1,0 +1,116 @@
+"""The small parts that every page is made of."""
+
+from collections.abc import Iterable
+from html import escape
+from typing import Any
+
+PAGES = {
+    "": "Data",
+    "train": "Train",
+    "runs": "Runs",
+    "evaluate": "Evaluate",
+    "chat": "Chat",
+    "publish": "Publish",
+}
+
+
+def text(value: object) -> str:
+    """Any value as text that cannot become markup."""
+    return escape(str(value), quote=True)
+
+
+def header(here: str) -> str:
+    """The name and the way to every page; links are relative to the page's base, so it may be served below any path."""
+    links = "".join(
+        f'<a href="./{path}"{" aria-current=page" if path == here else ""}>{name}</a>'
+        for path, name in PAGES.items()
+    )
+    mark = (
+        '<svg viewBox="0 0 32 32" aria-hidden="true"><path d="M5 22C11 22 12 9 16 9s5 13 11 13" fill="none" '
+        'stroke="currentColor" stroke-width="3.5" stroke-linecap="round"/></svg>'
+    )
+    return f'<header class="top"><a class="brand" href="./">{mark}Atelier</a><nav>{links}</nav></header>'
+
+
+def heading(title: str, lead: str) -> str:
+    return f'<div class="heading"><h1>{text(title)}</h1><p>{text(lead)}</p></div>'
+
+
+def section(title: str, aside: str = "") -> str:
+    return f'<h2 class="section">{text(title)}{f" <small>{text(aside)}</small>" if aside else ""}</h2>'
+
+
+def alert(sentence: str) -> str:
+    return f'<p class="alert" role="alert">{text(sentence)}</p>'
+
+
+def hint(sentence: str) -> str:
+    return f'<p class="hint">{text(sentence)}</p>'
+
+
+def waiting(sentence: str) -> str:
+    """A sign that something is being worked on, for things that take seconds."""
+    return f'<p class="waiting" role="status"><i></i>{text(sentence)}</p>'
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[str]], kind: str = "") -> str:
+    """Cells are HTML already. A head that begins with `#` is a column of numbers."""
+    heads = tuple(heads)
+    columns = [(head.lstrip("#"), ' class="number"' if head.startswith("#") else "") for head in heads]
+    top = "".join(f"<th{look}>{text(head)}</th>" for head, look in columns)
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f'<td{look} data-head="{text(head)}">{cell}</td>'
+            for (head, look), cell in zip(columns, row, strict=True)
+        )
+        + "</tr>"
+        for row in rows
+    )
+    return (
+        f'<div class="table {kind}"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def figures(pairs: Iterable[tuple[str, str]]) -> str:
+    """A row of numbers with what they count."""
+    return (
+        '<dl class="figures">'
+        + "".join(f"<div><dt>{text(k)}</dt><dd>{text(v)}</dd></div>" for k, v in pairs)
+        + "</dl>"
+    )
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """`1 row`, `1,234 rows`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """`40 seconds`, `3 minutes`, `2 hours 10 minutes`: as exact as an estimate deserves."""
+    if seconds < 90:
+        return count(round(seconds), "second")
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return count(minutes, "minute")
+    hours, rest = divmod(minutes, 60)
+    return count(hours, "hour") + (f" {count(rest, 'minute')}" if rest else "")
+
+
+def size(octets: float) -> str:
+    """`812 B`, `13.6 MB`, `1.25 GB`, in powers of ten as the Hub counts."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if octets >= scale:
+            return f"{octets / scale:.3g} {unit}"
+    return f"{octets:.0f} B"
+
+
+def plain(value: Any) -> str:
+    """A setting's value as a person writes it; empty for none."""
+    if value is None or value == []:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return ", ".join(value) if isinstance(value, list) else str(value)

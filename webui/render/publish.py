@@ -1,0 +1,41 @@
+"""What would be published, before it is."""
+
+import re
+
+from core.publish.plan import PublishPlan
+from webui.render.parts import count, hint, section, size, table, text
+
+
+def nothing() -> str:
+    return hint("No run has been trained to its end yet. Start one on the Train page.")
+
+
+def account(name: str) -> str:
+    return f'<p class="hint">Publishing as <b>{text(name)}</b>.</p>'
+
+
+def plan(found: PublishPlan) -> str:
+    """Where to, who can see it, every file with its size, and what to think about first."""
+    warnings = "".join(f'<p class="caution">{text(warning)}</p>' for warning in found.warnings)
+    rows = (
+        (
+            f"<code>{text(file.path)}</code>",
+            ("" if file.measured else "about ") + size(file.size) if file.size else "",
+        )
+        for file in found.files
+    )
+    seen_by = "private: only you can see it, if it is new" if found.private else "public: everyone can see it"
+    return (
+        section("The plan")
+        + f'<p class="plan">{count(len(found.files), "file")}, about {size(found.size)}, to <b>{text(found.url)}</b>, '
+        f"{seen_by}.</p>{warnings}" + table(("File", "#Size"), rows, "files")
+    )
+
+
+def card(markdown: str) -> str:
+    """The card for reading: its YAML head as code, its pictures (which lie in the repository) as their names."""
+    head, _, body = markdown.removeprefix("---\n").partition("\n---\n")
+    if not body or not markdown.startswith("---\n"):
+        head, body = "", markdown
+    body = re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"*[picture: \1]*", body)
+    return (f"```yaml\n{head}\n```\n\n" if head else "") + body

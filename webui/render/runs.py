@@ -1,0 +1,195 @@
+"""Runs in words: the list, where one stands, what it noted and printed, and what can be done with it now."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from urllib.parse import quote
+
+from core.runs import ENDED, Run
+from core.runs.events import Noted, Progress
+from core.runs.jobs import ON_ACCELERATOR
+from webui.render.parts import count, duration, hint, section, table, text
+
+BUSY = ("queued", "running")
+STATES = {
+    "new": "not started",
+    "queued": "queued",
+    "running": "running",
+    "finished": "finished",
+    "stopped": "stopped",
+    "failed": "failed",
+    "lost": "lost",
+}
+DOING = {"train": "Training", "evaluate": "Scoring", "merge": "Merging", "push": "Publishing"}
+DONE = {
+    "train": "The training is done",
+    "evaluate": "The scores are ready",
+    "merge": "The merged model is written",
+    "push": "Published",
+}
+CONSOLE_BYTES = 16_000
+CONSOLE_LINES = 80
+
+
+def runs_table(rows: Iterable[tuple[Run, Progress]], chosen: str | None) -> str:
+    """Every run, newest first; the names are links, so that a run can be opened in a tab of its own."""
+    lines = [
+        (
+            f'<a href="./runs?run={quote(run.name)}" data-run="{text(run.name)}"'
+            f"{' aria-current=true' if run.name == chosen else ''}>{text(run.name)}</a>",
+            badge(progress),
+            f"{progress.step:,} of {progress.total_steps:,}" if progress.total_steps else "",
+            f"{progress.steps[-1].loss:.3f}" if progress.steps else "",
+            f"{progress.held_out[-1].loss:.3f}" if progress.held_out else "",
+            started(run),
+        )
+        for run, progress in rows
+    ]
+    if not lines:
+        return hint(
+            "There are no runs yet. Choose examples on the Data page, then start one on the Train page."
+        )
+    return table(("Run", "State", "#Step", "#Loss", "#Held-out loss", "Created"), lines, "runs")
+
+
+def started(run: Run) -> str:
+    """When the run was made: its settings are written then and never again."""
+    at = datetime.fromtimestamp((run.folder / "spec.yaml").stat().st_mtime)
+    return f"{at.day} {at:%b, %H:%M}"
+
+
+def badge(progress: Progress) -> str:
+    """The state as a coloured word; of a trained run that was then worked on, with what was done."""
+    act = "" if progress.act == "train" else f"{DOING[progress.act].lower()} "
+    return f'<span class="badge {progress.state}">{act}{STATES[progress.state]}</span>'
+
+
+def status(progress: Progress, stopping: bool = False) -> str:
+    """Where the run stands, in one or two sentences."""
+    doing = DOING[progress.act]
+    match progress.state:
+        case "new":
+            return "Not started yet."
+        case "queued" if stopping:
+            return "Asked to stop before it began."
+        case "queued" if progress.act in ON_ACCELERATOR:
+            return f"{doing} is asked for; it begins as soon as no other run holds the processor."
+        case "queued":
+            return f"{doing} is about to begin."
+        case "running" if stopping:
+            return "Stopping: the step under way is finished and a checkpoint saved."
+        case "running" if progress.stage:
+            stage = progress.stage
+            return f"{stage.stage}, {stage.done:,} of {stage.total:,}." if stage.total else f"{stage.stage}."
+        case "running" if progress.act == "train" and progress.steps:
+            return f"Training: step {progress.step:,} of {progress.total_steps:,}, {_left(progress)}."
+        case "running":
+            return f"{doing} has begun."
+        case "finished":
+            return f"{DONE[progress.act]}{_outcome(progress)}."
+        case "stopped" if progress.resumable:
+            return f"Stopped at step {progress.step:,}, saved. Resume goes on from there."
+        case "stopped":
+            return f"{doing} was stopped."
+        case _:
+            return progress.message
+
+
+def status_block(run: Run, progress: Progress) -> str:
+    """State, sentence and bar; always of the same height, so nothing below it moves."""
+    stopping = run.stop_requested() and progress.state in BUSY
+    return (
+        f'<div class="status"><div class="status-head"><h2>{text(run.name)}</h2>{badge(progress)}</div>'
+        f"<p>{text(status(progress, stopping))}</p>{bar(progress)}</div>"
+    )
+
+
+def bar(progress: Progress) -> str:
+    """Of the steps while it trains, of the stage where that has a length; a moving band where nobody knows."""
+    done, total = (progress.step, progress.total_steps) if progress.act == "train" else (0, 0)
+    if progress.state == "running" and progress.stage:
+        done, total = progress.stage.done, progress.stage.total
+    if progress.state == "running" and not total:
+        return '<div class="bar unknown" role="progressbar" aria-label="working"><i></i></div>'
+    share = 100 * done / total if total else 100 * (progress.state in ENDED)
+    return (
+        f'<div class="bar {progress.state}" role="progressbar" aria-label="done" aria-valuenow="{share:.0f}" '
+        f'aria-valuemin="0" aria-valuemax="100"><i style="width:{share:.2f}%"></i></div>'
+    )
+
+
+def notes(progress: Progress) -> str:
+    """What the job chose and why, and what it warns of."""
+    return section("What it chose, and why") + _list(progress.notes) if progress.notes else ""
+
+
+def notes_after_training(progress: Progress) -> str:
+    """What was noted by the acts that came after the last step."""
+    return _list([note for note in progress.notes if not progress.steps or note.at > progress.steps[-1].at])
+
+
+def published(progress: Progress) -> str:
+    """Where the run lies on the Hub, newest last. Only https links become links."""
+    lines = "".join(
+        f"<li>{_link(each.url, each.repo_id)} <code>{text(each.commit[:8])}</code></li>"
+        for each in progress.published
+    )
+    return f'<ul class="published">{lines}</ul>' if lines else ""
+
+
+def console(run: Run) -> str:
+    """The end of what the job printed; a progress bar's many states are shown as its last."""
+    if not run.console.is_file():
+        return hint("Nothing printed yet.")
+    with run.console.open("rb") as file:
+        file.seek(max(0, run.console.stat().st_size - CONSOLE_BYTES))
+        printed = file.read().decode("utf-8", "replace")
+    lines = [line.rstrip("\r").rsplit("\r", 1)[-1] for line in printed.split("\n")][-CONSOLE_LINES:]
+    return f'<div class="console" tabindex="0"><pre>{text(chr(10).join(lines).strip()) or "Nothing printed yet."}</pre></div>'
+
+
+def ways_on(run: Run, progress: Progress) -> str:
+    """Links to what can be done with a trained run."""
+    if not progress.trained:
+        return ""
+    links = "".join(
+        f'<a class="way" href="./{path}?run={quote(run.name)}">{name}</a>'
+        for path, name in (("evaluate", "See the scores"), ("chat", "Talk to it"), ("publish", "Publish it"))
+    )
+    return f'<nav class="ways" aria-label="What to do with this run">{links}</nav>'
+
+
+def can_stop(run: Run, progress: Progress) -> bool:
+    return progress.state in BUSY and not run.stop_requested()
+
+
+def _list(notes: Sequence[Noted]) -> str:
+    lines = "".join(
+        f'<li class="{"warning" if note.warning else ""}">{text(note.text)}</li>' for note in notes
+    )
+    return f'<ul class="notes">{lines}</ul>' if lines else ""
+
+
+def _left(progress: Progress) -> str:
+    seconds = progress.steps[-1].eta_seconds
+    return f"about {duration(seconds)} left" if seconds >= 1 else "nearly done"
+
+
+def _outcome(progress: Progress) -> str:
+    if progress.act == "push" and progress.published:
+        return f": {progress.published[-1].url}"
+    if progress.act != "train" or not progress.steps:
+        return ""
+    return f": {count(progress.step, 'step')}{_held_out(progress.held_out)}"
+
+
+def _held_out(held_out: Sequence) -> str:
+    if len(held_out) < 2:
+        return ""
+    first, best = held_out[0], min(held_out, key=lambda each: each.loss)
+    return f". Held-out loss was {first.loss:.2f} at step {first.step:,} and {best.loss:.2f} at its best, step {best.step:,}"
+
+
+def _link(url: str, words: str) -> str:
+    if not url.startswith(("https://", "http://")):
+        return text(words)
+    return f'<a href="{text(url)}" target="_blank" rel="noreferrer">{text(words)}</a>'

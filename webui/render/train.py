@@ -1,0 +1,97 @@
+"""What a filled-in form amounts to: in words, as a command line, as YAML."""
+
+import shlex
+from typing import Any
+
+import yaml
+
+from core.presets import resolve
+from core.spec import RunSpec, settings
+from webui.render.data import file_name
+from webui.render.parts import hint, plain, section, table, text
+
+# Chosen on the Data page: these two settings have no field, and are named apart.
+FILES = ("data.files", "data.held_out_files")
+
+
+def summary(spec: RunSpec, preset: str, overrides: dict[str, Any]) -> str:
+    """What would be trained on what, what differs from the preset, and how to say it in a shell."""
+    names = ", ".join(file_name(file) for file in spec.data.files)
+    passes = f"{spec.train.max_steps:,} steps" if spec.train.max_steps else f"{spec.train.epochs:g} passes"
+    how = "every weight" if spec.method.kind == "full" else f"small added matrices of rank {spec.method.rank}"
+    own = _without_files(overrides)
+    return (
+        f'<p class="plan">Trains <b>{text(how)}</b> of <b>{text(spec.model.base)}</b> on <b>{text(names)}</b>, '
+        f"{text(passes)}.</p>"
+        + differences(preset, own)
+        + section("The same in a shell")
+        + f'<pre class="command">{unbroken(command(preset, overrides))}</pre>'
+        + section("As YAML", "for --config")
+        + f'<pre class="command">{text(as_yaml(own, preset))}</pre>'
+    )
+
+
+def unbroken(line: str) -> str:
+    """A command whose words are not torn apart at their hyphens."""
+    return " ".join(f"<span>{text(word)}</span>" for word in line.split(" "))
+
+
+def differences(preset: str, overrides: dict[str, Any]) -> str:
+    changed = changes(preset, overrides)
+    if not changed:
+        return hint(f"Everything as the preset {preset} says.")
+    rows = (
+        (f"<code>{text(path)}</code>", text(before), f"<b>{text(after)}</b>")
+        for path, before, after in changed
+    )
+    return section("Differs from the preset") + table(("Setting", preset, "Here"), rows, "differences")
+
+
+def _without_files(overrides: dict[str, Any]) -> dict[str, Any]:
+    kept = {
+        part: {name: value for name, value in values.items() if f"{part}.{name}" not in FILES}
+        for part, values in overrides.items()
+    }
+    return {part: values for part, values in kept.items() if values}
+
+
+def changes(preset_name: str, overrides: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """(path, what the preset would use, what is used) of each setting that differs from the preset."""
+    before = resolve(preset_name).model_dump(mode="json")
+    after = resolve(preset_name, overrides=overrides).model_dump(mode="json")
+    return [
+        (path, plain(before[section][name]) or "automatic", plain(after[section][name]) or "automatic")
+        for path in settings()
+        for section, _, name in [path.partition(".")]
+        if path not in FILES and before[section][name] != after[section][name]
+    ]
+
+
+def arguments(preset_name: str, overrides: dict[str, Any]) -> list[str]:
+    """The files and settings as `atelier train` and `atelier data show` take them."""
+    words = [*overrides.get("data", {}).get("files", ()), "--preset", preset_name]
+    for part, values in overrides.items():
+        for setting, value in values.items():
+            words += _flag(f"{part}.{setting}", value) if f"{part}.{setting}" != "data.files" else []
+    return words
+
+
+def command(preset_name: str, overrides: dict[str, Any]) -> str:
+    """The line that does the same in a shell."""
+    return shlex.join(["atelier", "train", *arguments(preset_name, overrides)])
+
+
+def as_yaml(overrides: dict[str, Any], preset_name: str) -> str:
+    """The file that, with --config, stands for the same settings."""
+    if not overrides:
+        return f"# Nothing differs from the preset {preset_name}.\n"
+    return yaml.safe_dump(overrides, sort_keys=False, allow_unicode=True)
+
+
+def _flag(path: str, value: Any) -> list[str]:
+    if isinstance(value, bool):
+        section, _, name = path.partition(".")
+        return [f"--{path.replace('_', '-')}" if value else f"--{section}.no-{name.replace('_', '-')}"]
+    if isinstance(value, list):
+        return [word for each in value for word in (f"--{path}", str(each))]
+    return [f"--{path}", plain(value) if isinstance(value, float) else str(value)]

@@ -1,0 +1,178 @@
+"""What the pages share: the runs, the files people brought, and how an error becomes a sentence beside a form."""
+
+import functools
+import hashlib
+import inspect
+import os
+import re
+import shutil
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from core.errors import DataError, RunError, UserError
+from core.runs import Follower, Run, RunStore
+from core.runs.events import Progress
+from webui.render.parts import alert
+from webui.talks import Talks
+
+ON_A_SPACE = "SPACE_ID" in os.environ
+SIGN_IN = ON_A_SPACE and "OAUTH_CLIENT_ID" in os.environ  # set where the Space's README says `hf_oauth: true`
+SAMPLE = "sample:fables-en"
+
+POLL = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private", "queue": False}
+
+READ_RUN = "() => new URLSearchParams(location.search).get('run')"
+WRITE_RUN = (
+    "run => run && history.replaceState(null, '', location.pathname + '?run=' + encodeURIComponent(run))"
+)
+
+
+class Shared:
+    """One per server. Holds nothing that the run folders do not hold, but for readers' places and open conversations."""
+
+    def __init__(self, store: RunStore) -> None:
+        self.store = store
+        self.uploads = store.root.resolve() / ".data"
+        self.talks = Talks()
+        self._followers: dict[tuple[str, int], Follower] = {}
+        self._reading = threading.Lock()
+
+    def progress(self, run: Run) -> Progress:
+        """Where the run stands; reads only what is new since anyone last asked."""
+        # The inode tells a run from a later one of the same name.
+        key = (run.name, (run.folder / "spec.yaml").stat().st_ino)
+        with self._reading:
+            return self._followers.setdefault(key, Follower(run)).progress()
+
+    def all(self) -> list[tuple[Run, Progress]]:
+        return [(run, self.progress(run)) for run in self.store.all()]
+
+    def trained(self) -> list[str]:
+        return [run.name for run, progress in self.all() if progress.trained]
+
+    def trained_choices(self, asked: str | None) -> gr.Dropdown:
+        """What a run_chooser offers: the trained runs, with the one that an address asks for, or else the newest."""
+        names = self.trained()
+        return gr.Dropdown(choices=names, value=asked if asked in names else next(iter(names), None))
+
+    def keep(self, upload: str) -> str:
+        """Copy an uploaded file to where it stays, named by its content; returns its path, which a spec can hold."""
+        source = Path(upload)
+        with source.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        name = re.sub(r"[^\w.-]+", "-", source.name).strip("-.")[-80:] or "examples.jsonl"
+        kept = self.uploads / digest[:12] / name
+        if not kept.is_file():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            beside = kept.with_suffix(f".{threading.get_ident()}")
+            shutil.copyfile(source, beside)
+            beside.replace(kept)
+        return str(kept)
+
+    def files(self, named: list[str] | None) -> list[str]:
+        """The files that a browser names, if they are ours to read: samples and what was brought to this page.
+
+        A browser can send any path; the server must not open it.
+        """
+        for name in named or []:
+            if re.fullmatch(r"sample:[\w-]+", name):
+                continue
+            if not Path(name).resolve().is_relative_to(self.uploads):
+                raise DataError(
+                    f"{name} is not among the files brought to this page; drop it on the Data page."
+                )
+            if not Path(name).is_file():
+                raise DataError(f"{Path(name).name} is no longer kept here; drop it on the Data page again.")
+        return list(named or []) or [SAMPLE]
+
+    def short(self, words: str) -> str:
+        """Words in which a kept file is called what its owner calls it, without the folder it is kept in."""
+        return re.sub(rf"{re.escape(str(self.uploads))}/[0-9a-f]{{12}}/", "", words)
+
+    def token(self, visitor: gr.OAuthToken | None) -> str | None:
+        """Whose account to publish with: None leaves it to HF_TOKEN and `hf auth login`, as in the shell.
+
+        On a Space that would be the owner's account for every visitor, so there it is the one who signed in.
+        """
+        if ON_A_SPACE and not SIGN_IN:
+            raise UserError(
+                "Nothing can be published from this Space: its README does not say `hf_oauth: true`."
+            )
+        if ON_A_SPACE and visitor is None:
+            raise UserError(
+                "Sign in with your Hugging Face account first: from a Space you publish in your own name."
+            )
+        return visitor.token if ON_A_SPACE else None
+
+    def find(self, name: str | None) -> Run | None:
+        """The run with this name; None if there is none, for views that then show nothing."""
+        try:
+            return self.store.get(name) if name else None
+        except RunError:
+            return None
+
+    def run(self, name: str | None) -> Run:
+        """The run with this name; RunError if there is none."""
+        if not name:
+            raise RunError("There is no run yet; start one on the Train page.")
+        return self.store.get(name)
+
+
+def spoken(place: gr.HTML) -> Callable[[Callable], Callable]:
+    """For handlers that return {component: value}, or yield such: a UserError becomes a sentence in `place`.
+
+    Nothing else on the page changes then; when all is well, an earlier sentence goes away.
+    """
+
+    def decorate(handler: Callable) -> Callable:
+        @functools.wraps(handler)
+        def answer(*values: Any) -> dict:
+            try:
+                return {place: ""} | handler(*values)
+            except UserError as error:
+                return {place: alert(str(error))}
+
+        @functools.wraps(handler)
+        def stream(*values: Any) -> Iterator[dict]:
+            try:
+                for update in handler(*values):
+                    yield {place: ""} | update
+            except UserError as error:
+                yield {place: alert(str(error))}
+
+        return stream if inspect.isgeneratorfunction(handler) else answer
+
+    return decorate
+
+
+def html(value: str = "", **options: Any) -> gr.HTML:
+    """A place for what `render` made: our own style alone, and no frame around it."""
+    classes = f"bare {options.pop('elem_classes', '')}"
+    return gr.HTML(value, apply_default_css=False, elem_classes=classes, **options)
+
+
+def run_chooser() -> gr.Dropdown:
+    """Any value is let through to `Shared.run`: gradio forgets the choices when the server is restarted."""
+    return gr.Dropdown([], label="Run", allow_custom_value=True, elem_id="run", scale=3, min_width=260)
+
+
+def nowhere() -> gr.Textbox:
+    """A value that the page carries and nobody sees. In the browser, because there it changes together with what is seen."""
+    return gr.Textbox(visible=False)
+
+
+def only_news(parts: list[str | bool], seen: str | None) -> list[Any]:
+    """[what is seen now, *updates]: a part that the page shows already is not sent again, so nothing flickers.
+
+    A text is a component's new value; True or False, whether it is shown.
+    """
+    now = [f"{zlib.crc32(str(part).encode()):x}" for part in parts]
+    before = (seen or "").split() or [""] * len(parts)
+    updates = (gr.update(visible=part) if isinstance(part, bool) else part for part in parts)
+    fresh = [gr.skip() if new == old else up for up, new, old in zip(updates, now, before, strict=True)]
+    return [" ".join(now), *fresh]

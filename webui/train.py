@@ -1,0 +1,90 @@
+"""The Train page: a preset, the few settings people touch, all the others, and the same thing as a command line."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from core import presets
+from core.runs import jobs
+from webui import forms
+from webui.chosen import chosen_data, chosen_settings, overrides, preset_of
+from webui.render import train as render
+from webui.render.parts import heading
+from webui.shared import SAMPLE, Shared, html, nowhere, spoken
+
+GO = "name => { if (name) location.href = './runs?run=' + encodeURIComponent(name) }"
+
+
+def room(shared: Shared, page: gr.Blocks) -> None:
+    data, kept = chosen_data(), chosen_settings()
+    html(heading("How should it learn?", "A preset is enough. An empty field means: as the preset says."))
+    with gr.Row(elem_classes="sides"):
+        with gr.Column(scale=3, min_width=320):
+            preset = gr.Radio(
+                [(f"{name}: {forms.explanation(name)}", name) for name in presets.names()],
+                value="tiny",
+                label="Preset",
+                elem_id="preset",
+                elem_classes="choices",
+            )
+            with gr.Row(elem_classes="settings"):
+                fields = forms.draw_touched()
+            with gr.Accordion("All settings", open=False, elem_id="all-settings"):
+                fields |= forms.draw_others()
+        with gr.Column(scale=2, min_width=320, elem_classes="aside"):
+            name = gr.Textbox("", label="Name of the run", max_lines=1, elem_id="run-name")
+            start = gr.Button("Start training", variant="primary", size="lg", elem_id="start")
+            message = html(elem_id="message")
+            summary = html(elem_id="summary")
+            back = gr.Button("Back to the preset", size="sm", visible=False, elem_id="back")
+    began = nowhere()
+    paths = list(fields)
+
+    def restore(state: dict, stored: dict) -> dict:
+        chosen, values = preset_of(stored), stored["values"]
+        stem = Path((state["files"] or [SAMPLE])[0].removeprefix("sample:")).stem
+        look = forms.as_preset(chosen)
+        filled = {fields[p]: gr.update(value=values.get(p, forms.empty(fields[p])), **look[p]) for p in paths}
+        return {preset: chosen, name: shared.store.free_name(stem)} | filled
+
+    def show_preset(chosen: str) -> dict:
+        return {fields[path]: gr.update(**look) for path, look in forms.as_preset(chosen).items()}
+
+    def clear() -> list:
+        return [forms.empty(each) for each in fields.values()]
+
+    def filled_in(values: tuple[Any, ...]) -> dict[str, Any]:
+        return {path: value for path, value in zip(paths, values, strict=True) if value not in (None, "")}
+
+    @spoken(message)
+    def preview(state: dict, chosen: str, *values: Any) -> dict:
+        changed = overrides(shared, state, filled_in(values))
+        spec = presets.resolve(chosen, overrides=changed)
+        return {
+            kept: {"preset": chosen, "values": filled_in(values)},
+            summary: render.summary(spec, chosen, changed),
+            back: gr.Button(visible=bool(render.changes(chosen, changed))),
+        }
+
+    @spoken(message)
+    def begin(state: dict, chosen: str, called: str, *values: Any) -> dict:
+        spec = presets.resolve(chosen, overrides=overrides(shared, state, filled_in(values)))
+        run = shared.store.create(called.strip(), spec)
+        jobs.start(run)
+        return {began: run.name}
+
+    hidden = {"show_progress": "hidden", "api_visibility": "private"}
+    every = [data, preset, *fields.values()]
+    shown = [message, kept, summary, back]
+    page.load(restore, [data, kept], [preset, name, *fields.values()], **hidden).then(
+        preview, every, shown, **hidden
+    )
+    preset.input(show_preset, preset, list(fields.values()), **hidden).then(preview, every, shown, **hidden)
+    gr.on(
+        [each.input for each in fields.values()], preview, every, shown, trigger_mode="always_last", **hidden
+    )
+    back.click(clear, None, list(fields.values()), **hidden).then(preview, every, shown, **hidden)
+    start.click(begin, [data, preset, name, *fields.values()], [message, began], api_name="train").then(
+        None, began, None, js=GO
+    )
