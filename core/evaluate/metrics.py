@@ -65,7 +65,8 @@ def words(text: str) -> list[str]:
 
 
 def _essence(text: str) -> str:
-    return " ".join(_folded(text).split()).rstrip(SENTENCE_ENDS + " ")
+    text = " ".join(_folded(text).split())
+    return text.rstrip(SENTENCE_ENDS + " ") or text  # "?" is not the same as nothing
 
 
 def _folded(text: str) -> str:

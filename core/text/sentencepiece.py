@@ -13,9 +13,9 @@ What is not exact, and how much of it there is:
   sentencepiece, float64 in tokenizers. With T5's model 83 of 178,840 lines of instructions, books and Markdown
   (0.05 %) differ, all within a run such as `-----` or `444`, by the order of the same pieces. BPE has no such sums.
 * Under NFKC, some of Unicode's noncharacters U+FDD0 to U+FDEF are lost; a character that Unicode got after the
-  file's table was made may be rewritten (one with T5's, U+1F23B); and marks stacked as no language stacks them may be
-  joined to their letter otherwise (10 of 5,000 random strings of Latin letters and marks; none of 24,000 lines of
-  French, Vietnamese, Korean, Hebrew, Arabic and Greek, composed or decomposed).
+  file's table was made may be rewritten (with T5's table one: U+1F23B); and a mark may be joined to its letter
+  otherwise where marks are stacked as no language does (about 1 in 30,000 random strings of letters and marks; none
+  of 24,000 lines of French, Vietnamese, Korean, Hebrew, Arabic and Greek, composed and decomposed).
 * Decoding ids that no encoding gives: a run of byte pieces that is not UTF-8 becomes U+FFFD as a whole, and where
   sentencepiece writes ` ⁇ ` for an unknown piece there is the unknown token, or nothing. With removal of spaces, all
   spaces at the start of a decoded text are dropped, also those of a user-defined `▁▁`.

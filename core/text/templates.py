@@ -155,16 +155,15 @@ def add_chat_tokens(tokenizer: PreTrainedTokenizerFast) -> tuple[str, ...]:
     It is never the unknown token, which stands for text, nor a chat token, which stands in every prompt: generation
     without an attention mask takes padding tokens in a prompt for padding.
     """
-    backend = tokenizer.backend_tokenizer
-    size = len(tokenizer)
-    special = special_ids(tokenizer)
+    known, special = tokenizer.get_vocab(), special_ids(tokenizer)
     _add(tokenizer, [token for token in CHAT_TOKENS if token not in special])
     if tokenizer.pad_token is None or tokenizer.pad_token in (tokenizer.eos_token, IM_END):
-        free = [token for token in special if token not in {*CHAT_TOKENS, *_named(tokenizer)}]
+        taken = {*CHAT_TOKENS, tokenizer.bos_token, tokenizer.eos_token, tokenizer.unk_token}
+        free = [token for token in special if token not in taken]
         found = [token for word in ("pad", "reserved", "unused") for token in free if word in token.lower()]
         tokenizer.pad_token = next(iter(found), PADDING)
         _add(tokenizer, [] if found else [PADDING])
-    return tuple(backend.id_to_token(number) for number in range(size, len(tokenizer)))
+    return tuple(token for token in (*CHAT_TOKENS, tokenizer.pad_token) if token not in known)
 
 
 def special_ids(tokenizer: PreTrainedTokenizerFast) -> dict[str, int]:
@@ -200,12 +199,6 @@ def _put_first(tokenizer: PreTrainedTokenizerFast) -> tuple[str, ...]:
     ids = tokenizer("a").input_ids
     starts = [at for at in range(len(ids) - len(alone) + 1) if ids[at : at + len(alone)] == alone]
     return tuple(tokenizer.convert_ids_to_tokens(ids[: starts[0]])) if starts else ()
-
-
-def _named(tokenizer: PreTrainedTokenizerFast) -> list[str]:
-    return [
-        each for each in (tokenizer.bos_token, tokenizer.eos_token, tokenizer.unk_token) if each is not None
-    ]
 
 
 def _add(tokenizer: PreTrainedTokenizerFast, tokens: list[str]) -> None:

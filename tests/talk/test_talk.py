@@ -21,6 +21,8 @@ GREEDY = {"temperature": 0.0, "max_new_tokens": 12}
 CHATTER = """
 import os, sys, threading, time
 
+print("a start that prints", flush=True)
+
 def chatter():
     while "core.talk.speaker" not in sys.modules:
         time.sleep(0.01)

@@ -1,5 +1,6 @@
 """Little tokenizers, trained here in a second, of the kinds that models have."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,10 +92,34 @@ def byte_level(*special: str) -> Callable[[Train], PreTrainedTokenizerFast]:
     return make
 
 
+def metaspace(_: Train) -> PreTrainedTokenizerFast:
+    """As Mistral's and newer Llama conversions: a space before the first word of a text only, and a bos."""
+    backend = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+    backend.decoder = decoders.Metaspace(prepend_scheme="first", split=False)
+    bytes_ = [f"<0x{number:02X}>" for number in range(256)]
+    trainer = trainers.BpeTrainer(
+        vocab_size=900,
+        special_tokens=["<unk>", "<s>", "</s>", *bytes_],
+        max_token_length=8,
+        show_progress=False,
+    )
+    backend.train_from_iterator(
+        [word for line in training_lines()[:300] for word in line.split(" ")], trainer
+    )
+    backend.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    trained = json.loads(backend.to_str())
+    trained["added_tokens"] = trained["added_tokens"][
+        :3
+    ]  # the trainer makes the bytes special too; no model does
+    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(trained)))
+
+
 MAKERS = {
     "fable-like": fable_like,
     "trimming": trimming,
     "llama-like": llama_like,
+    "metaspace": metaspace,
     "gpt2-like": byte_level("<|endoftext|>"),
     "qwen-like": byte_level("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_pad|>"),
 }

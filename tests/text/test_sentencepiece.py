@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import random
 import shutil
 import struct
 from functools import cache
@@ -267,6 +268,25 @@ def test_runs_of_equal_score_are_no_reason_to_refuse(tmp_path):
     processor = SentencePieceProcessor(model_file=str(path))
     lines = [" " * length + end for length in range(1, 80) for end in ("", "a", "a  a", "b  ")]
     assert differing(from_sentencepiece(path), processor, lines) == []
+
+
+def test_scores_in_any_order_are_followed(tmp_path):
+    """Vocabularies that no trainer would make: pieces that overlap themselves and each other, at random scores."""
+    dice = random.Random(4)
+    path = tmp_path / "random.model"
+    lines = ["".join(dice.choices("ab", k=dice.randint(1, 24))) for _ in range(500)]
+    lines += [letter * length for letter in "ab" for length in range(1, 40)]
+    for _ in range(150):
+        parts = ["a", "b"]
+        for _ in range(dice.randint(3, 16)):
+            parts.append(dice.choice(parts) + dice.choice(parts))
+        pieces = [piece for piece in dict.fromkeys(parts) if 1 < len(piece) < 15]
+        dice.shuffle(pieces)
+        path.write_bytes(proto([(piece, -rank) for rank, piece in enumerate(pieces, 1)]))
+        processor = SentencePieceProcessor(model_file=str(path))
+        letters = {letter for piece in pieces for letter in piece}
+        known = [line for line in lines if letters.issuperset(line)]
+        assert differing(from_sentencepiece(path), processor, known) == [], pieces
 
 
 def test_pieces_that_are_switched_off_are_refused(tmp_path):
