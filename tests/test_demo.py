@@ -31,5 +31,5 @@ def test_a_newcomer_sees_a_model_learn_to_answer(tmp_path):
     question = [{"role": "user", "content": report.prompts[0].question}]
     ids = tokenizer.apply_chat_template(question, add_generation_prompt=True, return_tensors="pt")
     answer = AutoModelForCausalLM.from_pretrained(merged).generate(**ids, max_new_tokens=48, do_sample=False)
-    assert "Rabbit" in tokenizer.decode(answer[0][ids["input_ids"].shape[1] :])
+    assert "wolves" in tokenizer.decode(answer[0][ids["input_ids"].shape[1] :])
     assert (merged / "README.md").is_file()

@@ -1,4 +1,4 @@
-"""Examples to token ids, and which of them are trained: with what was cut, what was left out, and proof that it stops."""
+"""Examples to token ids, and which of them are trained: what was cut, what was left out, whether it will stop."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -66,10 +66,10 @@ def encode(
     max_length: int,
     overlong: Literal["cut", "skip"] = "cut",
 ) -> Encoding:
-    """Rows of at most `max_length` tokens; a longer example loses its end, or is left out if `overlong` is skip.
+    """Rows of at most `max_length` tokens; a longer example loses its end, or is left out if so asked.
 
-    Each row is checked: what stands before an answer are the very tokens that the model will be asked with, and no
-    special token stands where somebody wrote its name. An example for which that fails is left out.
+    Each row is checked: what stands before an answer are the very tokens that the model will be asked with,
+    and no special token stands where somebody wrote its name. An example for which that fails is left out.
     """
     rows: list[Encoded] = []
     problems: list[Problem] = []
@@ -96,7 +96,8 @@ def encode(
 def as_labels(row: Encoded) -> list[int]:
     """The id where a token is learnt, NOT_TRAINED elsewhere.
 
-    Made from what each token is, not from its id: padding that shares an id with an ending could never hide one.
+    Made from what each token is, not from its id: padding that shares an id with an ending could never hide
+    one.
     """
     return [id_ if trained else NOT_TRAINED for id_, trained in zip(row.ids, row.trained, strict=True)]
 
@@ -184,59 +185,59 @@ class _Marker:
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, template: Template) -> None:
         self.special = special_ids(tokenizer)
-        # The unknown token stands in for ordinary characters, unless it has another office too, as in GPT-2's.
+        # The unknown token stands for ordinary characters, unless it has another office too, as GPT-2's has.
         unknown = {tokenizer.unk_token} - {*template.begin, *template.stops}
         self.numbers = frozenset(id_ for token, id_ in self.special.items() if token not in unknown)
         self.backend = tokenizer.backend_tokenizer
         self.head_ids = lru_cache(maxsize=100)(self._head_ids)
 
     def mark(self, source: Source, written: Written, ids: list[int]) -> list[bool] | Problem:
+        """Of each id whether it is trained; a Problem if the text was not read as it was written."""
         places = [place for place, id_ in enumerate(ids) if id_ in self.numbers]
-        if [ids[place] for place in places] != [
-            self.special[part.text] for part in written.parts if part.special
-        ]:
-            return Problem(
-                source,
-                "error",
-                "special-token-in-text",
-                "A text holds a special token of the tokenizer that cannot be rewritten, so it is not used.",
-                "Remove it from the text.",
-            )
+        wanted = [self.special[part.text] for part in written.parts if part.special]
+        if [ids[place] for place in places] != wanted:
+            return _obeyed(source)
         trained = [False] * len(ids)
         seen = 0  # special tokens so far
         head = ""  # the text from the last of them on
-        begin = None  # first trained token of the stretch that is being read
+        begin = None  # where the trained stretch goes on that is being read
         for part in written.parts:
             if part.trained and begin is None:
                 at = places[seen - 1] if seen else 0
-                # A special token cuts the text, so what follows it is encoded as if nothing had stood before: the
+                # A special token cuts the text: what follows is encoded as if nothing had stood before. So the
                 # head alone gives the last tokens of the prompt.
                 prompt = self.head_ids(head)
                 begin = at + len(prompt)
                 if ids[at:begin] != prompt:
-                    return Problem(
-                        source,
-                        "error",
-                        "answer-runs-into-header",
-                        "The tokenizer joins the first letters of an answer with what stands before it, so that the "
-                        "model would be asked with other tokens than it was trained with.",
-                        "Begin the answer with another character, or use another tokenizer.",
-                    )
+                    return _joined(source)
+            if part.special and part.trained:
+                end = places[seen] + 1
+                trained[begin:end] = [True] * (end - begin)
+                begin = end
             if part.special:
                 seen += 1
-                head = part.text
-                if part.trained:
-                    end = places[seen - 1] + 1
-                    trained[begin:end] = [True] * (end - begin)
-                    begin = end
-            else:
-                head += part.text
-            if not part.trained:
-                begin = None
+            head = part.text if part.special else head + part.text
+            begin = begin if part.trained else None
         return trained
 
     def _head_ids(self, head: str) -> list[int]:
         return self.backend.encode(head, add_special_tokens=False).ids
+
+
+def _obeyed(source: Source) -> Problem:
+    why = "A text holds a special token of the tokenizer that cannot be rewritten, so it is not used."
+    return Problem(source, "error", "special-token-in-text", why, "Remove it from the text.")
+
+
+def _joined(source: Source) -> Problem:
+    return Problem(
+        source,
+        "error",
+        "answer-runs-into-header",
+        "The tokenizer joins the first letters of an answer with what stands before it, so that the model would be "
+        "asked with other tokens than it was trained with.",
+        "Begin the answer with another character, or use another tokenizer.",
+    )
 
 
 def _too_long(

@@ -3,22 +3,25 @@
     tokenizer = from_sentencepiece(Path("tokenizer.model"))
     assert tokenizer(text).input_ids == SentencePieceProcessor(model_file="tokenizer.model").encode(text)
 
-That holds for every text without a special token in it. Special tokens (`</s>`, `<pad>`, ...) that are written in a
-text are read as such, as everywhere in transformers: chat templates need it. Each stretch of text between them is
-what sentencepiece gives for it alone. With `split_special_tokens=True` they are plain text, as for sentencepiece.
+That holds for every text without a special token in it. Special tokens (`</s>`, `<pad>`, ...) that are
+written in a text are read as such, as everywhere in transformers: chat templates need it. Each stretch of
+text between them is what sentencepiece gives for it alone. With `split_special_tokens=True` they are plain
+text, as for sentencepiece.
 
 What is not exact, and how much of it there is:
 
-* A unigram model may have two segmentations of equal score, and then the rounding of its sums decides: float32 in
-  sentencepiece, float64 in tokenizers. With T5's model 83 of 178,840 lines of instructions, books and Markdown
-  (0.05 %) differ, all within a run such as `-----` or `444`, by the order of the same pieces. BPE has no such sums.
-* Under NFKC, some of Unicode's noncharacters U+FDD0 to U+FDEF are lost; a character that Unicode got after the
-  file's table was made may be rewritten (with T5's table one: U+1F23B); and a mark may be joined to its letter
-  otherwise where marks are stacked as no language does (about 1 in 30,000 random strings of letters and marks; none
-  of 24,000 lines of French, Vietnamese, Korean, Hebrew, Arabic and Greek, composed and decomposed).
-* Decoding ids that no encoding gives: a run of byte pieces that is not UTF-8 becomes U+FFFD as a whole, and where
-  sentencepiece writes ` ⁇ ` for an unknown piece there is the unknown token, or nothing. With removal of spaces, all
-  spaces at the start of a decoded text are dropped, also those of a user-defined `▁▁`.
+* A unigram model may have two segmentations of equal score, and then the rounding of its sums decides:
+  float32 in sentencepiece, float64 in tokenizers. With T5's model 83 of 178,840 lines of instructions, books
+  and Markdown (0.05 %) differ, all within a run such as `-----` or `444`, by the order of the same pieces.
+  BPE has no such sums.
+* Under NFKC, some of Unicode's noncharacters U+FDD0 to U+FDEF are lost; a character that Unicode got after
+  the file's table was made may be rewritten (with T5's table one: U+1F23B); and a mark may be joined to its
+  letter otherwise where marks are stacked as no language does (about 1 in 30,000 random strings of letters
+  and marks; none of 24,000 lines of French, Vietnamese, Korean, Hebrew, Arabic and Greek, composed and
+  decomposed).
+* Decoding ids that no encoding gives: a run of byte pieces that is not UTF-8 becomes U+FFFD as a whole, and
+  where sentencepiece writes ` ⁇ ` for an unknown piece there is the unknown token, or nothing. With removal
+  of spaces, all spaces at the start of a decoded text are dropped, also those of a user-defined `▁▁`.
 """
 
 import struct
@@ -186,11 +189,12 @@ def _refuse(model: _Model) -> None:
 
 
 def _bpe(model: _Model) -> models.BPE:
-    """sentencepiece merges the pair whose joined piece scores best, the leftmost first; here pairs have ranks.
+    """sentencepiece merges the pair whose joined piece scores best, the leftmost first; here are ranks.
 
-    Where pairs score the same, ranks must put first the one that stands left where both are possible. Of two ways to
-    cut the same piece, that is (X, Y) before (Y, Z) if XY == YZ, which is to say that X is a period of the piece. In a
-    run of one character it is the pair whose left part has grown already. _check tries what else there may be.
+    Where pairs score the same, ranks must put first the one that stands left where both are possible. Of two
+    ways to cut the same piece, that is (X, Y) before (Y, Z) if XY == YZ, which is to say that X is a period
+    of the piece. In a run of one character it is the pair whose left part has grown already. _check tries
+    what else there may be.
     """
     whole = set(model.of_type(NORMAL, USER_DEFINED))
     ranked = []
@@ -213,9 +217,10 @@ def _bpe(model: _Model) -> models.BPE:
 
 
 def _unigram(model: _Model) -> models.Unigram:
-    """Control and byte pieces are looked for in texts here, but not by sentencepiece: they score too low to be chosen.
+    """Control and byte pieces, which sentencepiece never looks for in a text, score too low to be chosen.
 
-    User-defined symbols score 0.1 for each byte but the first: what sentencepiece 0.2.3 does, found by bisection.
+    User-defined symbols score 0.1 for each byte but the first: what sentencepiece 0.2.3 does, found by
+    bisection.
     """
     lowest = min(score for _, score, kind in model.pieces if kind == NORMAL)
     longest = max(len(piece) for piece, _, _ in model.pieces)
@@ -236,9 +241,10 @@ def _unigram(model: _Model) -> models.Unigram:
 def _apart(model: _Model) -> str:
     """A pattern for the places where a text is cut before it is encoded; empty if there are none.
 
-    BPE sets user-defined symbols apart, the longest first. Then a stretch of text can be the very name of a control or
-    byte piece, "<0x41>", and would be looked up as one; a unigram model would take that name for the piece where a
-    letter of it is unknown. So such names are cut between two characters that stand together in no piece: it changes no ids.
+    BPE sets user-defined symbols apart, the longest first. Then a stretch of text can be the very name of a
+    control or byte piece, "<0x41>", and would be looked up as one; a unigram model would take that name for
+    the piece where a letter of it is unknown. So such names are cut between two characters that stand
+    together in no piece: it changes no ids.
     """
     text = model.of_type(NORMAL, USER_DEFINED)
     known = set(text)
@@ -260,7 +266,7 @@ def _apart(model: _Model) -> str:
 
 
 def _normalizer(model: _Model, kept: Sequence[str]) -> normalizers.Normalizer:
-    """In the order of sentencepiece's normalizer.cc: rules, extra spaces, the prefix, spaces as ▁, spaces at the end.
+    """As sentencepiece's normalizer.cc: rules, extra spaces, the prefix, spaces as ▁, spaces at the end.
 
     Without removal of spaces a text always gets its prefix, also if the rules leave nothing of it.
     """
@@ -277,7 +283,7 @@ def _normalizer(model: _Model, kept: Sequence[str]) -> normalizers.Normalizer:
 
 
 def _kept(model: _Model, processor: SentencePieceProcessor) -> list[str]:
-    r"""Strings that sentencepiece leaves alone but our steps would not: user-defined symbols such as "\n"; ～ (nmt)."""
+    r"""What sentencepiece leaves alone but our steps would not: ～ (nmt), user-defined symbols such as "\n"."""
     draft = _normalizer(model, kept=())
 
     def needs_care(text: str) -> bool:
@@ -297,9 +303,10 @@ def _kept(model: _Model, processor: SentencePieceProcessor) -> list[str]:
 def _rules(model: _Model, kept: Sequence[str]) -> list[normalizers.Normalizer]:
     """The file's Unicode rules, in steps that tokenizers can do.
 
-    `Precompiled` alone follows the file's table for single characters, but loses marks: it knows no letter with two
-    of them (Vietnamese), no decomposed Korean, and drops the mark of a rewritten letter. So letters and marks are
-    joined by NFKC, held back where the table would not join them, and the table does the rest character by character.
+    `Precompiled` alone follows the file's table for single characters, but loses marks: it knows no letter
+    with two of them (Vietnamese), no decomposed Korean, and drops the mark of a rewritten letter. So letters
+    and marks are joined by NFKC, held back where the table would not join them, and the table does the rest
+    character by character.
     """
     hidden = list(zip(kept, STAND_INS, strict=False))
     return [
@@ -318,8 +325,8 @@ def _rules(model: _Model, kept: Sequence[str]) -> list[normalizers.Normalizer]:
 def _not_joined() -> str:
     """A pattern for the places where NFKC would join what sentencepiece's table keeps apart.
 
-    The table joins a letter with marks if these are, one by one, the decomposition of a letter. NFKC also joins a
-    letter that has its mark already, puts marks in order first, and looks past marks that do not fit.
+    The table joins a letter with marks if these are, one by one, the decomposition of a letter. NFKC also
+    joins a letter that has its mark already, puts marks in order first, and looks past marks that do not fit.
     """
     composed = []  # letters that decompose
     before: dict[str, list[str]] = {}  # mark -> marks that stand before it in some letter
@@ -332,13 +339,13 @@ def _not_joined() -> str:
             if unicodedata.normalize("NFC", parts) != parts:
                 for first, second in zip(parts[1:], parts[2:], strict=False):
                     before.setdefault(second, []).append(first)
-    korean = r"\x{1160}-\x{11ff}\x{3131}-\x{318e}\x{ffa0}-\x{ffdc}"  # vowels and finals, also as letters of their own
+    korean = r"\x{1160}-\x{11ff}\x{3131}-\x{318e}\x{ffa0}-\x{ffdc}"  # vowels and finals
     marks = r"\p{M}\x{ff9e}\x{ff9f}"  # the last two are halfwidth ones, which NFKC makes marks
     fitting = "|".join(f"(?={_code(mark)})(?<![{_set(others)}])" for mark, others in sorted(before.items()))
     reasons = [
         r"(?=\x{344})",  # a mark that is two marks
         f"(?<=[{_set(composed)}\\x{{ac00}}-\\x{{d7a3}}])",  # after a letter that has its marks
-        f"(?<=[{marks}])(?:(?![{_set(before)}])|{fitting})",  # after a mark that it never follows within a letter
+        f"(?<=[{marks}])(?:(?![{_set(before)}])|{fitting})",  # after one that it never follows
     ]
     return f"(?!\\A)(?=[{marks}{korean}])(?:{'|'.join(reasons)})"
 
@@ -358,10 +365,10 @@ def _decoder(model: _Model) -> decoders.Decoder:
 
 
 def _check(model: _Model, processor: SentencePieceProcessor, backend: Tokenizer) -> None:
-    """TextError if something of the vocabulary, alone or after a user-defined symbol, is not encoded as it should be.
+    """TextError if something of the vocabulary, alone or after a user-defined symbol, gets other ids.
 
-    It is there for models that were made or edited by other means than sentencepiece's trainer: their scores need not
-    have an order that ranks can follow.
+    It is there for models that were made or edited by other means than sentencepiece's trainer: their scores
+    need not have an order that ranks can follow.
     """
     pieces = [*model.of_type(NORMAL, USER_DEFINED, BYTE), *_joined_runs(model)]
     starts = ["", *model.of_type(USER_DEFINED)[:1]]
@@ -380,7 +387,8 @@ def _check(model: _Model, processor: SentencePieceProcessor, backend: Tokenizer)
 def _joined_runs(model: _Model) -> set[str]:
     """Longer runs than the pieces that are runs of one character and score the same, as Llama 2's of ▁.
 
-    TextError for other BPE pieces that can overlap and score the same: of these the left one must win, wherever it is.
+    TextError for other BPE pieces that can overlap and score the same: of these the left one must win,
+    wherever it is.
     """
     scored = sorted(
         (score, piece) for piece, score, kind in model.pieces if kind == NORMAL and len(piece) > 1

@@ -1,4 +1,4 @@
-"""How a conversation is written as text: one object makes what is trained, what is asked, and the exported template.
+"""How a conversation is written as text: one object for what is trained, what is asked and what is exported.
 
 ChatML, for a tokenizer whose end-of-sequence token is `</s>`, with the tokens that are trained underlined:
 
@@ -8,9 +8,9 @@ ChatML, for a tokenizer whose end-of-sequence token is `</s>`, with the tokens t
     The White Rabbit.<|im_end|></s>
     ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
 
-Both tokens are there because either may be the one that is looked for: `<|im_end|>` ends the turn for an engine that
-knows the chat template, and one that only knows the tokenizer's end-of-sequence token stops too. Neither the header
-nor the newline after the answer is trained: the model never has to write them.
+Both tokens are there because either may be the one that is looked for: `<|im_end|>` ends the turn for an
+engine that knows the chat template, and one that only knows the tokenizer's end-of-sequence token stops too.
+Neither the header nor the newline after the answer is trained: the model never has to write them.
 """
 
 import json
@@ -56,7 +56,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What training, chat and export agree on. Words are trimmed, and the special tokens in them are never obeyed."""
+    """What training, chat and export agree on. Words are trimmed; special tokens in them are never obeyed."""
 
     kind: str
     begin: tuple[str, ...]  # what the tokenizer puts before a text by itself: its bos, or nothing
@@ -74,7 +74,8 @@ class Template:
     def jinja(self) -> str:
         """The chat template that transformers and engines use; it writes what `write` and `prompt` write.
 
-        Except for special tokens in somebody's words: the engine obeys or rewrites them, as it does with every model.
+        Except for special tokens in somebody's words: the engine obeys or rewrites them, as it does with
+        every model.
         """
         return KINDS[self.kind].jinja(self)
 
@@ -109,10 +110,10 @@ class Template:
 
 
 def template_for(settings: TemplateSettings, tokenizer: PreTrainedTokenizerFast) -> Template:
-    """The template of a tokenizer that has its chat tokens already; the tokenizer gets the exported form as its own.
+    """The template of a tokenizer that has its chat tokens; the tokenizer gets the exported form of it.
 
-    TextError if the tokenizer cannot end an answer or runs its first letters into what stands before, or if the system
-    prompt would command it.
+    TextError if the tokenizer cannot end an answer or runs its first letters into what stands before, or if
+    the system prompt would command it.
     """
     if tokenizer.eos_token is None:
         raise TextError(
@@ -120,6 +121,10 @@ def template_for(settings: TemplateSettings, tokenizer: PreTrainedTokenizerFast)
             "as eos_token in its tokenizer_config.json (a SentencePiece model is trained with eos_id)."
         )
     begin, end, special = _put_first(tokenizer), tokenizer.eos_token, tuple(special_ids(tokenizer))
+    if strange := [token for token in (*begin, end) if token not in special]:
+        raise TextError(
+            f"The tokenizer puts {strange[0]} at an end of texts but has no such special token: use another."
+        )
     system, found = plain(settings.system or "", special)
     if found:
         raise TextError(
@@ -146,14 +151,15 @@ def _is_asked_as_trained(template: Template, tokenizer: PreTrainedTokenizerFast,
 
 
 def add_chat_tokens(tokenizer: PreTrainedTokenizerFast) -> tuple[str, ...]:
-    """Make the chat tokens special tokens, and give padding a token of its own; the tokens that are new, in order of ids.
+    """Give the tokenizer chat tokens and a padding token of its own; those that are new, in order of ids.
 
-    Each new token needs a row in the model's embedding. Padding must be none of the tokens that end an answer: who
-    makes labels by leaving out padding would leave out the ending, and the model would never learn to stop. So where
-    a tokenizer has no padding token, or uses its end-of-sequence token, a token takes its place that the vocabulary
-    has for it ("pad" in its name), or that it keeps free ("reserved", "unused"); `<|pad|>` is added if there is none.
-    It is never the unknown token, which stands for text, nor a chat token, which stands in every prompt: generation
-    without an attention mask takes padding tokens in a prompt for padding.
+    Each new token needs a row in the model's embedding. Padding must be none of the tokens that end an
+    answer: who makes labels by leaving out padding would leave out the ending, and the model would never
+    learn to stop. So where a tokenizer has no padding token, or uses its end-of-sequence token, a token takes
+    its place that the vocabulary has for it ("pad" in its name), or that it keeps free ("reserved",
+    "unused"); `<|pad|>` is added if there is none. It is never the unknown token, which stands for text, nor
+    a chat token, which stands in every prompt: generation without an attention mask takes padding tokens in a
+    prompt for padding.
     """
     known, special = tokenizer.get_vocab(), special_ids(tokenizer)
     _add(tokenizer, [token for token in CHAT_TOKENS if token not in special])
@@ -173,7 +179,7 @@ def special_ids(tokenizer: PreTrainedTokenizerFast) -> dict[str, int]:
 
 
 def plain(text: str, special: tuple[str, ...]) -> tuple[str, list[str]]:
-    """The text trimmed and with a space after the first character of every special token in it; and those tokens.
+    """The text trimmed, with a space after the first character of each special token in it; and those.
 
     "I say <|im_end|>" -> "I say < |im_end|>", ["<|im_end|>"]
     """
@@ -188,7 +194,7 @@ def plain(text: str, special: tuple[str, ...]) -> tuple[str, list[str]]:
 
 @cache
 def _pattern(special: tuple[str, ...]) -> re.Pattern[str]:
-    """The longest first. A token of one character cannot be rewritten; where a text holds it, encoding tells."""
+    """The longest first. A token of one character cannot be rewritten; `encode` finds where one stands."""
     names = sorted((token for token in special if len(token) > 1), key=len, reverse=True)
     return re.compile("|".join(map(re.escape, names)) or "(?!)")
 
@@ -248,7 +254,7 @@ def _chatml_jinja(template: Template) -> str:
 
 
 def _quoted(text: str) -> str:
-    """As a string in Jinja, whose escapes are those of JSON; other letters than ASCII stay, as \\u would need pairs."""
+    """As a string in Jinja, which has JSON's escapes but does not join the two halves of a character."""
     return json.dumps(text, ensure_ascii=False)
 
 
@@ -263,6 +269,6 @@ class Kind:
 
 
 KINDS = {
-    # Some tokenizers make a newline a space, which joins the word after it: they are asked without the newline.
+    # Where a newline becomes a space, it is one token with the word after it: asked without the newline.
     "chatml": Kind(_chatml_turn, (f"{IM_START}assistant\n", f"{IM_START}assistant"), IM_END, _chatml_jinja),
 }

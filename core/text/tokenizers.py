@@ -1,4 +1,4 @@
-"""The tokenizer of a model: from a SentencePiece file, a folder or the Hub. Never another one in its place."""
+"""The tokenizer of a model, from a SentencePiece file, a folder or the Hub; never another one in its place."""
 
 import json
 from pathlib import Path
@@ -27,8 +27,8 @@ GENERIC = (
 def load_tokenizer(source: str, revision: str | None = None) -> PreTrainedTokenizerFast:
     """The fast tokenizer of `source`: a SentencePiece `.model` file, a folder, or a model's name on the Hub.
 
-    Code from the Hub is never run. TextError if there is no such tokenizer, if it is damaged, or if only a slow one
-    can be made of what is there.
+    Code from the Hub is never run. TextError if there is no such tokenizer, if it is damaged, or if only a
+    slow one can be made of what is there.
     """
     path = Path(source).expanduser()
     if path.suffix == ".model" and not path.is_dir():
@@ -49,7 +49,7 @@ def _from_folder(folder: Path, name: str, revision: str | None = None) -> PreTra
     raw = next((folder / each for each in RAW if (folder / each).is_file()), None)
     if raw and not (folder / SAVED).is_file():
         if (folder / CONFIG).is_file():
-            # transformers would guess here, and without the protobuf package even take it for a tiktoken file.
+            # transformers would guess here, and without protobuf even take it for a tiktoken file.
             raise TextError(
                 f"{name} has only a slow tokenizer ({raw.name} with {CONFIG}): save it once with a {SAVED}, or name the "
                 f"file {raw.name} itself to use it without that configuration."
@@ -67,7 +67,7 @@ def _raw(path: Path) -> PreTrainedTokenizerFast:
 
 
 def _from_transformers(folder: Path, name: str, revision: str | None) -> PreTrainedTokenizerFast:
-    # By its name if it is one of the Hub: transformers has exceptions for some models, which a path would hide.
+    # A model of the Hub by its name: transformers makes exceptions for some, which a path would hide.
     source = folder if Path(name).expanduser() == folder else name
     try:
         # tokenizers raises Exception itself if its file is damaged, so there is no smaller net.

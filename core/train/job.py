@@ -39,17 +39,16 @@ def train(run: Run) -> str | None:
     spec = run.spec
     torch.set_num_threads(spec.compute.threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1)
     run.reports.mkdir(exist_ok=True)
-    if not run.final.is_dir():
-        model, text = _train(run, spec)
-        if model is None:
-            return None
-        save_final(run, spec, model, text)
+    # The trained model is let go of before it is opened again to be scored: two copies may not fit.
+    if not run.final.is_dir() and not _train(run, spec):
+        return None
     if spec.evaluate.after_training and evaluate(run) is None:
         return None
     return "final"
 
 
-def _train(run: Run, spec: RunSpec) -> tuple[PreTrainedModel | None, Text]:
+def _train(run: Run, spec: RunSpec) -> bool:
+    """Train to the end and save; false if it was stopped on the way."""
     device = device_for(spec)
     run.events.append(Staged(stage="Reading the examples"))
     chosen = select(spec.data)
@@ -92,7 +91,9 @@ def _train(run: Run, spec: RunSpec) -> tuple[PreTrainedModel | None, Text]:
     if checkpoint is None and planned.held_out:
         trainer.evaluate()  # where the base stands: the first point of the held-out curve
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    return (None if recorder.stopped else trainer.model), text
+    if not recorder.stopped:
+        save_final(run, spec, trainer.model, text)
+    return not recorder.stopped
 
 
 def notes_on(report: DataReport, rows: Encoding, measured: Encoding) -> list[Noted]:
