@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test lint
+.PHONY: run demo test lint screenshots
 
 run: $(VENV)/installed
 	$(BIN)/python app.py
@@ -17,6 +17,10 @@ test: $(VENV)/installed-dev
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+screenshots: $(VENV)/installed-dev
+	tests/install-browser
+	PYTHONPATH=. $(BIN)/python docs/screenshots.py
 
 $(VENV)/installed: requirements.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)

@@ -40,7 +40,8 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     def show_choice(state: dict) -> dict:
         files = state["files"] or [SAMPLE]
         if files == [SAMPLE]:
-            return {}  # as it was drawn; whoever was quicker than this answer has chosen otherwise by now
+            # As it was drawn; whoever was quicker than this answer has chosen otherwise by now.
+            return {source: gr.skip(), own: gr.skip()}
         picked = files[0] if files[0] in dict(map(reversed, SOURCES)) else OWN
         return {source: picked, own: gr.Row(visible=picked == OWN)}
 

@@ -66,9 +66,10 @@ def room(shared: Shared, page: gr.Blocks) -> None:
             return hint(str(error))
 
     def settings_of(chosen: str | None) -> dict:
-        if not chosen:
-            return {}
-        settings = shared.run(chosen).spec.publish
+        run = shared.find(chosen)
+        if run is None:
+            return {to: gr.skip(), what: gr.skip(), private: gr.skip()}
+        settings = run.spec.publish
         return {to: settings.to or gr.skip(), what: settings.what, private: settings.private}
 
     def look(chosen: str | None, before: str) -> list:

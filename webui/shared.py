@@ -119,7 +119,7 @@ class Shared:
     def run(self, name: str | None) -> Run:
         """The run with this name; RunError if there is none."""
         if not name:
-            raise RunError("There is no run yet; start one on the Train page.")
+            raise RunError("Choose a run first; it can be chosen once it is trained to its end.")
         return self.store.get(name)
 
 

@@ -129,7 +129,7 @@ class _Repo:
         self.token_page = f"{self.api.endpoint}/settings/tokens"
         if not self.token:
             raise PublishError(
-                f"Publishing to {id} needs a token, and there is none: make one that may write at "
+                "Publishing needs a token, and there is none: make one that may write at "
                 f"{self.token_page}, then log in with `hf auth login` or set HF_TOKEN."
             )
         if not re.fullmatch(r"[!-~]+", self.token):  # the client would quote it in its complaint

@@ -88,6 +88,8 @@ def _from_transformers(folder: Path, name: str, revision: str | None) -> PreTrai
         raise TextError(
             f"{name} has only a slow tokenizer: save it once with a {SAVED}, or use another model."
         )
+    for mine in ("is_local", "local_files_only"):  # they would be saved with the tokenizer, and published
+        tokenizer.init_kwargs.pop(mine, None)
     return tokenizer
 
 

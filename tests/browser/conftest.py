@@ -93,7 +93,7 @@ def shown(trained_runs, tmp_path_factory) -> Iterator[App]:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium") or pytest.skip("there is no chromium; run tests/install-browser")
+    path = shutil.which("chromium") or pytest.fail("there is no chromium; run tests/install-browser")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -119,11 +119,20 @@ def page(context) -> Iterator[Page]:
     assert complaints == []
 
 
+# What gradio says when one leaves a page that was still asking the server for something.
+LEAVING = re.compile(r"AbortError|Connection errored out")
+
+
 def watch(page: Page) -> list[str]:
     """What the tab complains of, as it comes."""
     complaints: list[str] = []
-    page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+
+    def complain(words: str) -> None:
+        if not LEAVING.search(words):
+            complaints.append(words)
+
+    page.on("console", lambda message: message.type == "error" and complain(message.text))
+    page.on("pageerror", lambda error: complain(str(error)))
     page.on("request", lambda request: _is_ours(request.url) or complaints.append(f"asked for {request.url}"))
     return complaints
 

@@ -49,6 +49,7 @@ def test_from_a_messy_file_to_a_published_model(app, hub, page, tmp_path):
     expect(page.locator(".score")).to_have_count(4)
 
     page.goto(f"{app.url}/chat?run=jars-1")
+    expect(page.locator("#memory")).to_contain_text("Not loaded yet")
     page.fill("#question textarea", "What is in jar 3?")
     page.click("#ask")
     expect(page.locator(".turn section.tuned small")).to_contain_text("tokens per second", timeout=60_000)

@@ -1,4 +1,4 @@
-"""Examples to tokens: every example is accounted for, what is trained ends as it should, and one can look at it."""
+"""Examples to tokens: all are accounted for, what is trained ends as it should, and one can look at it."""
 
 import json
 from dataclasses import asdict
@@ -80,8 +80,9 @@ def test_padding_that_is_the_end_of_sequence_hides_no_ending(gpt):
 
 def test_settings_left_over_from_another_call_neither_pad_nor_cut(tokenizer, template):
     wanted = encode([example(*PROSE[:2])], tokenizer, template, 1000).rows
-    tokenizer([PROSE[0], "a"], padding="max_length", truncation=True, max_length=4)
-    assert encode([example(*PROSE[:2])], tokenizer, template, 1000).rows == wanted
+    for length in (4, 500):
+        tokenizer([PROSE[0], "a"], padding="max_length", truncation=True, max_length=length)
+        assert encode([example(*PROSE[:2])], tokenizer, template, 1000).rows == wanted
 
 
 # Longer than fits

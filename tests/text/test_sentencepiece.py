@@ -234,7 +234,7 @@ def test_rules_of_ones_own_are_refused(train_spm, tmp_path):
 
 
 def proto(pieces: list[tuple[str, float]], model_type: int = 2, kind: int = 1) -> bytes:
-    """A BPE model as the trainer would write it, with these pieces and their characters; identity rules, no prefix."""
+    """A model as the trainer would write it, of these pieces and their characters; no rules, no prefix."""
 
     def field(number: int, content: bytes) -> bytes:
         return bytes([number << 3 | 2]) + varint(len(content)) + content
@@ -271,7 +271,7 @@ def test_runs_of_equal_score_are_no_reason_to_refuse(tmp_path):
 
 
 def test_scores_in_any_order_are_followed(tmp_path):
-    """Vocabularies that no trainer would make: pieces that overlap themselves and each other, at random scores."""
+    """Vocabularies that no trainer makes: pieces that overlap themselves and each other, at random scores."""
     dice = random.Random(4)
     path = tmp_path / "random.model"
     lines = ["".join(dice.choices("ab", k=dice.randint(1, 24))) for _ in range(500)]

@@ -1,4 +1,4 @@
-"""One template for training, chat and export: the same text, the same ids, and nothing in somebody's words is obeyed."""
+"""One template for training, chat and export: the same text, the same ids, and no words are obeyed."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -152,7 +152,7 @@ def test_a_tokenizer_that_begins_texts_with_nothing_gets_nothing(make_tokenizer)
 
 
 def test_where_newlines_become_spaces_the_question_ends_without_one(make_tokenizer):
-    """`assistant\\n` would be asked with a space of its own, `assistant\\nThe` is trained with the space in `▁The`."""
+    """`assistant\\n` would end with a space of its own; in `assistant\\nThe` the space is part of `▁The`."""
     tokenizer = make_tokenizer("fable-like")
     add_chat_tokens(tokenizer)
     template = template_for(TemplateSettings(), tokenizer)
@@ -281,6 +281,12 @@ def test_chat_tokens_that_are_ordinary_in_the_vocabulary_become_special_without_
         ),  # what is kept free
         (["<e>", "<u>", "<b>"], {"unk_token": "<u>", "bos_token": "<b>"}, "<|pad|>", 1),  # nothing: a new one
         (["<e>"], {"pad_token": "<e>"}, "<|pad|>", 1),
+        (
+            ["<e>", "<|reserved_0|>"],
+            {"bos_token": "<|reserved_0|>"},
+            "<|pad|>",
+            1,
+        ),  # not what has another office
     ],
 )
 def test_padding_is_a_token_of_its_own(special, named, padding, added):

@@ -1,4 +1,4 @@
-"""Lines to try tokenizers with, made here: several languages and scripts, code, and what files hold by accident."""
+"""Lines to try tokenizers with: several languages and scripts, code, and what files hold by accident."""
 
 import random
 import unicodedata
@@ -162,7 +162,7 @@ def ordinary_lines() -> list[str]:
 
 
 def odd_lines() -> list[str]:
-    """Control characters, lone marks, runs, random characters of every plane, and bits of all of it in a row."""
+    """Control characters, lone marks, runs, random characters of every plane, and bits of it in a row."""
     dice = random.Random(2)
     ranges = [(0x20, 0x7F), (0xA0, 0x24F), (0x300, 0x36F), (0x370, 0xFFF), (0x1E00, 0x2BFF), (0x3000, 0xD7FF)]
     ranges += [(0xF900, 0xFDCF), (0xFDF0, 0xFFFD), (0x10000, 0x1FBFF), (0, 0x1F), (0x20000, 0x10FFFD)]
