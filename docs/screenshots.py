@@ -58,7 +58,7 @@ def photograph(url: str) -> None:
             view.goto(url + path)
             view.locator(sign).first.wait_for(timeout=60_000)
             view.wait_for_timeout(1500)
-            view.screenshot(path=HERE / f"{name}.png", full_page=name != "data")
+            view.screenshot(path=HERE / f"{name}.png", full_page=name in ("train", "runs"))
             view.close()
         browser.close()
 

@@ -210,6 +210,9 @@ def train(
         if used >= total * (1 - recipe.long_rows) and progress.window != model.config.max_position_embeddings:
             progress.window = model.config.max_position_embeddings
             progress.epoch, progress.rows = progress.epoch + 1, 0
+            # From here the judge reads long rows too. The best weights of the short ones lose 1 nat on them, and must
+            # not win by the 0.01 nats that a short row is worth to them.
+            progress.best_loss = math.inf
             feed = batches(*books, progress, recipe)
         for optimizer, peak in zip(optimizers, (recipe.muon_lr, recipe.adam_lr), strict=True):
             optimizer.param_groups[0]["lr"] = peak * learning_rate_share(progress.step, used / total, recipe)
@@ -228,7 +231,7 @@ def train(
         trained = time.monotonic()
 
         if progress.step % recipe.validate_every == 0:
-            held_out_loss = nats_per_token(model, kept_out, recipe.window, autocast=True)
+            held_out_loss = nats_per_token(model, kept_out, progress.window, autocast=True)
             recent = float(np.mean(losses[-recipe.validate_every :]))
             tqdm.write(
                 f"step {progress.step}: {progress.tokens:,} tokens, {progress.seconds / 60:.1f} minutes, "
@@ -246,7 +249,7 @@ def train(
         bar.update(round(min(total, progress.tokens if minutes is None else progress.seconds)) - bar.n)
     bar.close()
     # The last step has the smallest learning rate and is nearly always the best; the comparison is there for the rest.
-    held_out_loss = nats_per_token(model, kept_out, recipe.window, autocast=True)
+    held_out_loss = nats_per_token(model, kept_out, progress.window, autocast=True)
     if held_out_loss < progress.best_loss:
         progress.best_loss = held_out_loss
         save_model(model, out, progress.tokens_before + progress.tokens)

@@ -100,7 +100,9 @@ def test_the_loss_falls_and_the_best_weights_are_saved_as_the_kept_out_book_judg
     for name, weight in model.state_dict().items():  # here the last weights were the best ones
         assert torch.equal(saved.state_dict()[name], weight.bfloat16().float()), name
     # 0.01: the file holds bf16, the loss was taken from float32 weights.
-    assert build.nats_per_token(saved, reading[2], window=64) == pytest.approx(progress.best_loss, abs=0.01)
+    assert build.nats_per_token(saved, reading[2], window=progress.window) == pytest.approx(
+        progress.best_loss, abs=0.01
+    )
 
 
 def test_a_run_that_was_cut_off_goes_on_to_the_same_weights(build, learn, monkeypatch):
