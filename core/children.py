@@ -18,6 +18,7 @@ def ask(*arguments: str, token: str | None = None, timeout: float = 120) -> dict
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            encoding="utf-8",
             timeout=timeout,
             env=child_environment(token),
         )
@@ -25,9 +26,8 @@ def ask(*arguments: str, token: str | None = None, timeout: float = 120) -> dict
         raise UserError(
             f"`atelier {' '.join(arguments)}` did not answer within {timeout:.0f} seconds."
         ) from None
-    if done.stdout:
+    if done.returncode == 0:
         return json.loads(done.stdout)
-    words = done.stderr.strip().splitlines()
-    raise UserError(
-        words[-1] if words else f"`atelier {' '.join(arguments)}` ended with status {done.returncode}."
-    )
+    if done.returncode == 2:
+        raise UserError(done.stderr.strip() or f"`atelier {' '.join(arguments)}` could not be carried out.")
+    raise RuntimeError(f"`atelier {' '.join(arguments)}` ended with status {done.returncode}:\n{done.stderr}")

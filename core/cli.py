@@ -37,11 +37,13 @@ Config = Annotated[Path | None, Parameter(help="A YAML file of settings, laid ov
 Runs = Annotated[Path, Parameter(env_var="ATELIER_RUNS", help="The folder in which runs are kept.")]
 Json = Annotated[bool, Parameter(negative="", help="Print one JSON object, for programs.")]
 Settings = Annotated[RunSpec | None, Parameter(name="*", group="Settings")]
+STOPPED = 130  # the exit status of what Ctrl-C ended, as in every shell
+
 RunName = Annotated[str, Parameter(help="The name of a run; see `atelier runs`.")]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status: 0 done, 1 the work failed, 2 the request could not be understood or begun."""
+    """Exit status: 0 done, 1 the work failed, 2 the request could not be understood or begun, 130 it was stopped."""
     try:
         return app(arguments, exit_on_error=False, print_error=False, result_action="return_value") or 0
     except ValidationError as error:
@@ -52,12 +54,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(error, file=sys.stderr)
     except KeyboardInterrupt:
-        return 130
+        return STOPPED
     return 2
 
 
 def entry() -> None:
     """The installed command `atelier`."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="replace")  # a Windows console has a page of its own
     try:
         status = main()
         sys.stdout.flush()
@@ -171,7 +175,7 @@ def stop(run: RunName, *, runs: Runs = Path("runs")) -> int:
     if not wanted.alive():
         raise UserError(f"The run {run!r} is not at work; there is nothing to stop.")
     wanted.request_stop()
-    return _follow(wanted, False, leave=True, before=wanted.progress())
+    return 0 if _follow(wanted, False, leave=True, before=wanted.progress()) == STOPPED else 1
 
 
 @app.command
@@ -328,7 +332,7 @@ def talk(folder: Path) -> int:
 
 
 def show_json(value: dict[str, Any]) -> None:
-    print(json.dumps(value, ensure_ascii=False))
+    print(json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
 def _spec(files: Sequence[str], preset: str, config: Path | None, settings: RunSpec | None) -> RunSpec:
@@ -362,4 +366,4 @@ def _follow(
     progress = follow_run(run, quiet=json or quiet, leave=leave, before=before)
     if json:
         show_json(run_as_dict(run, progress))
-    return 1 if progress.state in ("failed", "lost") else 0
+    return {"finished": 0, "stopped": STOPPED, "failed": 1, "lost": 1}.get(progress.state, 0)

@@ -15,6 +15,8 @@ from core.runs import Run, RunStore, jobs
 from core.show import follow_run, printable
 
 SAMPLE = "sample:fables-en"
+# None of them is in the sample data: two ask for a tale in other words, one for what Fable cannot know.
+QUESTIONS = ("Who raised Mowgli?", "Why couldn't the princess sleep?", "What is the capital of Italy?")
 
 
 def demo(runs: Path) -> int:
@@ -29,7 +31,9 @@ def demo(runs: Path) -> int:
     _step(
         console, "Train, and score it against its base", f"atelier train {SAMPLE} --preset tiny --name {name}"
     )
-    run = store.create(name, resolve("tiny", overrides={"data": {"files": (SAMPLE,)}}))
+    run = store.create(
+        name, resolve("tiny", overrides={"data": {"files": (SAMPLE,)}, "evaluate": {"prompts": QUESTIONS}})
+    )
     if not _done(run, "train"):
         return 1
     report = read(run)
@@ -79,5 +83,6 @@ def _step(console: Console, title: str, command: str) -> None:
 
 
 def _done(run: Run, act: jobs.Act) -> bool:
+    before = run.progress()
     jobs.start(run, act)
-    return follow_run(run).state == "finished"
+    return follow_run(run, before=before).state == "finished"

@@ -36,7 +36,7 @@ def resolve(
 def data_file(name: str) -> Path:
     """The path that a data setting stands for: `sample:fables-en` is one of the built-in sets."""
     if not name.startswith("sample:"):
-        return Path(name)
+        return Path(name).expanduser()
     samples = {f"sample:{path.stem}": path for path in sorted(SAMPLES.glob("*.jsonl"))}
     if name not in samples:
         raise SpecError(f"There is no built-in data set {name!r}; there are {', '.join(samples)}.")
@@ -45,4 +45,22 @@ def data_file(name: str) -> Path:
 
 def base_model(name: str) -> str:
     """What transformers should load for `model.base`: `fable` is the embedded model's folder."""
-    return str(FABLE) if name == "fable" else name
+    return str(FABLE) if name == "fable" else _anchored(name)
+
+
+def anchored(spec: RunSpec) -> RunSpec:
+    """The spec with whole paths, so that it means the same from any folder; names on the Hub stay as they are."""
+    values = spec.model_dump()
+    for name in ("base", "tokenizer"):
+        values["model"][name] = values["model"][name] and _anchored(values["model"][name])
+    for name in ("files", "held_out_files"):
+        values["data"][name] = tuple(
+            each if each.startswith("sample:") else str(Path(each).expanduser().absolute())
+            for each in values["data"][name]
+        )
+    return RunSpec.from_dict(values)
+
+
+def _anchored(name: str) -> str:
+    path = Path(name).expanduser()
+    return str(path.absolute()) if path.exists() and name != "fable" else name

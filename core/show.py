@@ -4,7 +4,9 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any
+from unicodedata import category
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -17,6 +19,7 @@ from core.runs.events import Progress
 from core.runs.store import ENDED, Follower, Run
 
 STYLES = {"trained": "bold green", "context": "dim", "cut": "strike red"}
+PLAIN = {"trained": "⟦{}⟧", "cut": "~~{}~~"}
 WORDS = {
     "new": "not started",
     "queued": "waiting for its turn",
@@ -30,19 +33,23 @@ POLL = 0.3  # seconds between two looks at the events
 
 
 def preview_text(seen: dict[str, Any]) -> str:
-    """Rows of tokens in colour, the counts, and whether the model will learn to stop."""
+    """Rows of tokens, the counts, and whether the model will learn to stop.
+
+    Trained text is green and cut text struck out; where there is no colour, ⟦in brackets⟧ and ~~so~~.
+    """
     console = Console(highlight=False)
-    lines = [
-        Text.assemble(
-            ("trained ", STYLES["trained"]), ("context ", STYLES["context"]), ("cut", STYLES["cut"])
-        ),
-        Text(),
-    ]
+    marks = PLAIN if console.no_color or not console.is_terminal else {}
+    legend = ((marks.get(state, "{}").format(state) + " ", STYLES[state]) for state in STYLES)
+    lines = [Text.assemble(*legend), Text()]
     for row in seen["rows"]:
         where = {"train": "trained on", "held_out": "held out"}[row["split"]]
         lines.append(Text(f"{row['source']}, {where}", style="bold"))
+        stretches = groupby(row["tokens"], key=lambda token: token["state"])
+        texts = (
+            (state, printable("".join(token["text"] for token in tokens))) for state, tokens in stretches
+        )
         lines.append(
-            Text.assemble(*((printable(token["text"]), STYLES[token["state"]]) for token in row["tokens"]))
+            Text.assemble(*((marks.get(state, "{}").format(text), STYLES[state]) for state, text in texts))
         )
         lines.append(Text())
     share = seen["trained_tokens"] / max(seen["tokens"], 1)
@@ -66,11 +73,15 @@ def preview_text(seen: dict[str, Any]) -> str:
 
 def printable(text: str) -> str:
     """Control characters shown as what they are, so that data cannot command the terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+    return "".join(
+        c if c.isprintable() or c == "\n" or category(c) == "Zs" else f"\\x{ord(c):02x}" for c in text
+    )
 
 
 def runs_table(rows: Iterable[tuple[Run, Progress]]) -> str:
-    table = Table("name", "state", "steps", "loss", "held-out loss", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "state", "steps", "loss", "held-out loss"):
+        table.add_column(column, no_wrap=True, overflow="ignore")
     for run, progress in rows:
         state = (
             WORDS[progress.state] if progress.act == "train" else f"{progress.act}: {WORDS[progress.state]}"
@@ -119,6 +130,7 @@ def follow_run(
     view = _View(run, quiet, before or Progress())
     follower = Follower(run)
     with view:
+        progress = follower.progress()
         while True:
             try:
                 progress = follower.progress()

@@ -5,10 +5,10 @@ python -m core train --help
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from core.errors import SpecError
 
@@ -17,6 +17,12 @@ class Section(BaseModel):
     """Settings that belong together. Frozen; a name that is not declared is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# One name may stand without brackets in YAML.
+Names = Annotated[
+    tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
+]
 
 
 class ModelSettings(Section):
@@ -34,11 +40,11 @@ class ModelSettings(Section):
 
 
 class DataSettings(Section):
-    files: tuple[str, ...] = Field(
+    files: Names = Field(
         (),
         description="Examples to learn from, as .jsonl; `sample:fables-en` and `sample:fables-fr` are built in.",
     )
-    held_out_files: tuple[str, ...] = Field(
+    held_out_files: Names = Field(
         (), description="Examples to measure on; when given, nothing is held out of `files`."
     )
     held_out_fraction: float = Field(
@@ -67,7 +73,7 @@ class MethodSettings(Section):
     dropout: float = Field(
         0.0, ge=0.0, lt=1.0, description="Dropout in the added matrices; not used by full."
     )
-    target_modules: tuple[str, ...] = Field(
+    target_modules: Names = Field(
         (), description="Layers that get added matrices, by name; all linear ones unless given."
     )
 
@@ -121,7 +127,9 @@ class TrainSettings(Section):
         ge=1,
         description="Ends the run when the held-out loss has not fallen for this many measurements.",
     )
-    save_total_limit: int = Field(2, ge=1, description="Checkpoints kept, beside the best one.")
+    save_total_limit: int = Field(
+        2, ge=1, description="Checkpoints kept, the latest and the best among them."
+    )
     seed: int = Field(
         42, ge=0, lt=2**32, description="Seed of the order of examples, dropout and added matrices."
     )
@@ -138,9 +146,7 @@ class EvaluateSettings(Section):
         description="Held-out examples that both models answer, for exact match and ROUGE-L.",
     )
     max_new_tokens: int = Field(128, ge=1, le=32768, description="Longest answer, in tokens.")
-    prompts: tuple[str, ...] = Field(
-        (), description="Questions of your own that both models answer after training."
-    )
+    prompts: Names = Field((), description="Questions of your own that both models answer after training.")
 
 
 class PublishSettings(Section):
@@ -237,7 +243,7 @@ def merge(*layers: dict[str, Any]) -> dict[str, Any]:
             if isinstance(values, dict) and isinstance(merged.get(section), dict):
                 merged[section] = merged[section] | values
             else:
-                merged[section] = {} if values is None else values
+                merged[section] = merged.get(section, {}) if values is None else values
     return merged
 
 
@@ -252,6 +258,8 @@ def _sentence(error: dict[str, Any], spec: type[Section]) -> str:
         known = [*spec.model_fields, *settings(spec)]
         near = difflib.get_close_matches(path, known, n=1)
         return f"There is no setting {path!r}." + (f" Did you mean {near[0]!r}?" if near else "")
+    if error["type"] == "model_type":
+        return f"{path} must hold settings by name, not {error['input']!r}."
     given = error.get("input")
     choices = error.get("ctx", {}).get("expected", "")
     near = difflib.get_close_matches(

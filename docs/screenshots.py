@@ -32,7 +32,7 @@ BROWSER = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = RunStore(Path(folder) / "runs")
-        run = store.create(RUN, presets.resolve("tiny"))
+        run = store.create(RUN, presets.resolve("tiny", overrides={"data": {"files": ["sample:fables-en"]}}))
         jobs.start(run)
         while run.progress().state not in ENDED:
             time.sleep(1)

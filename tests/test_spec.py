@@ -6,6 +6,7 @@ import yaml
 from core import presets
 from core.cli import app
 from core.errors import SpecError
+from core.runs import RunStore
 from core.spec import RunSpec, merge, settings
 
 
@@ -76,6 +77,30 @@ def test_every_setting_explains_itself():
     assert [
         path for path, info in settings().items() if not (info.description or "").endswith((".", ")"))
     ] == []
+
+
+def test_a_section_with_nothing_under_it_changes_nothing(tmp_path):
+    (tmp_path / "mine.yaml").write_text("train:\n  # epochs: 3\n")
+    assert presets.resolve("tiny", tmp_path / "mine.yaml") == presets.resolve("tiny")
+
+
+def test_one_file_may_stand_without_brackets(tmp_path):
+    (tmp_path / "mine.yaml").write_text("data:\n  files: poems.jsonl\n")
+    assert presets.resolve("tiny", tmp_path / "mine.yaml").data.files == ("poems.jsonl",)
+
+
+def test_a_runs_settings_mean_the_same_from_any_folder(tmp_path, monkeypatch):
+    (tmp_path / "poems.jsonl").touch()
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path)
+    spec = presets.resolve(
+        overrides={"data": {"files": ["poems.jsonl", "sample:fables-en"]}, "model": {"base": "model"}}
+    )
+    made = RunStore(tmp_path / "runs").create("a", spec)
+    monkeypatch.chdir("/")
+    assert made.spec.data.files == (str(tmp_path / "poems.jsonl"), "sample:fables-en")
+    assert made.spec.model.base == str(tmp_path / "model")
+    assert presets.anchored(presets.resolve("small")).model.base == "HuggingFaceTB/SmolLM2-135M"
 
 
 def test_a_list_is_replaced_whole_not_merged():

@@ -1,5 +1,6 @@
 """Which examples a run trains on and which it measures on: the same for the same settings, whoever asks."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from core.data.examples import DataReport, Example
@@ -9,9 +10,27 @@ from core.spec import DataSettings
 
 @dataclass(frozen=True)
 class Selected:
-    report: DataReport  # of `files`; those of `held_out_files` have their own
+    reports: tuple[DataReport, ...]  # of `files`, and of `held_out_files` where there are some
     training: tuple[Example, ...]
     held_out: tuple[Example, ...]
+
+    @property
+    def sha256(self) -> dict[str, str]:
+        return {name: digest for report in self.reports for name, digest in report.sha256.items()}
+
+    @property
+    def in_both(self) -> int:
+        """Held-out examples that are trained on as well, and so measure nothing."""
+        known = {example.messages for example in self.training}
+        return sum(example.messages in known for example in self.held_out)
+
+    def check(self, recorded: Mapping[str, str]) -> None:
+        """DataError if a file is not what it was when the run began; `recorded` has the hashes of that time."""
+        changed = [name for name, digest in self.sha256.items() if recorded.get(name, digest) != digest]
+        if changed:
+            raise DataError(
+                f"{changed[0]} has changed since this run began: put it back as it was, or train a new run."
+            )
 
 
 def select(settings: DataSettings) -> Selected:
@@ -22,6 +41,7 @@ def select(settings: DataSettings) -> Selected:
         raise DataError("There is nothing to train on: set data.files, for example to sample:fables-en.")
     report = read(settings.files)
     if settings.held_out_files:
-        return Selected(report, report.examples, read(settings.held_out_files).examples)
+        measured = read(settings.held_out_files)
+        return Selected((report, measured), report.examples, measured.examples)
     parts = split(report.examples, settings.held_out_fraction, settings.seed)
-    return Selected(report, parts.train, parts.held_out)
+    return Selected((report,), parts.train, parts.held_out)

@@ -1,12 +1,12 @@
 """The act `evaluate`: both models are opened again from what is on disk, scored on the held-out rows, and answer."""
 
+import json
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 import numpy as np
-import torch
 from transformers import PreTrainedModel
 
 from core.data.examples import Example, Message
@@ -23,7 +23,7 @@ from core.runs.events import Noted, Staged
 from core.runs.store import Run
 from core.spec import RunSpec, merge
 from core.text.encode import encode
-from core.train.model import Pair, open_pair
+from core.train.model import Pair, open_pair, set_threads
 
 SIDES = ("base", "tuned")
 HIGHEST_MEAN_NLL = 700.0  # nats a token: exp of more is no number, and guessing among 150,000 tokens gives 12
@@ -38,9 +38,11 @@ def evaluate(run: Run, **options: object) -> str | None:
     of these are trained come from the settings in the same way as in training.
     """
     spec = RunSpec.from_dict(merge(run.spec.model_dump(mode="json"), {"evaluate": options}))
-    if spec.compute.threads:
-        torch.set_num_threads(spec.compute.threads)
-    held_out = select(spec.data).held_out
+    set_threads(spec)
+    chosen = select(spec.data)
+    if run.manifest.is_file():
+        chosen.check(json.loads(run.manifest.read_text("utf-8"))["data"])
+    held_out = chosen.held_out
     run.events.append(Staged(stage="Opening base and tuned model"))
     bench = Bench(run, open_pair(run))
     try:

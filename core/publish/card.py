@@ -49,7 +49,7 @@ The model stops by itself: its answers end with `{stops}`, which its generation 
 
 ## Limits
 
-It was measured on the held-out examples above and on nothing else. {limits}
+{limits}
 
 Made with Atelier {version}.
 """
@@ -71,7 +71,9 @@ def card(run: Run, what: Literal["adapter", "merged"], repo_id: str | None = Non
         libraries=_libraries(record),
         usage=_usage(spec, what, repo_id or run.name),
         stops="` or `".join(record["stop_tokens"]),
-        limits="" if report and report.scores else "No scores were computed. ",
+        limits="It was measured on the held-out examples above and on nothing else."
+        if report and report.scores
+        else "It was not measured.",
         version=core.__version__,
     )
 

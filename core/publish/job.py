@@ -20,11 +20,7 @@ def push(run: Run, to: str | None = None, what: What | None = None, private: boo
         from core.publish.merge import merge
 
         merge(run)
-    uploads = [
-        Upload(path.relative_to(folder).as_posix(), _clean(run, path))
-        for path in publishable(folder)
-        if path.name != "curve.png"
-    ]
+    uploads = [Upload(path.relative_to(folder).as_posix(), _clean(run, path)) for path in publishable(folder)]
     uploads.append(Upload("README.md", card(run, planned.what, planned.repo_id).encode()))
     uploads.append(Upload("curve.png", curve_image(run.progress())))
     run.events.append(Staged(stage=f"Publishing to {planned.repo_id}"))

@@ -12,7 +12,12 @@ from core.publish.card import card
 from core.runs.store import Run
 
 What = Literal["adapter", "merged"]
-NEVER = ("training_args.bin", "README.md")  # pickled settings of the trainer; a card that is not ours
+CONFIG_SIZE = 1000  # bytes of a config.json, near enough to be planned with
+NEVER = (
+    "training_args.bin",
+    "README.md",
+    "curve.png",
+)  # pickled settings of the trainer; the card is made anew
 
 
 @dataclass(frozen=True)
@@ -87,16 +92,13 @@ def _files(run: Run, what: What) -> list[PlannedFile]:
             PlannedFile(path.relative_to(folder).as_posix(), path.stat().st_size)
             for path in publishable(folder)
         ]
-    others = [
-        path
-        for path in publishable(run.final)
-        if path.suffix != ".safetensors" and "adapter" not in path.name
-    ]
+    kept = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
     model = json.loads(run.manifest.read_text("utf-8"))["model"]
     weights = PlannedFile(
         "model.safetensors", model["parameters"] * model["bytes_per_parameter"], measured=False
     )
-    return [weights, *(PlannedFile(path.name, path.stat().st_size) for path in others)]
+    config = PlannedFile("config.json", CONFIG_SIZE, measured=False)
+    return [weights, config, *(PlannedFile(name, (run.final / name).stat().st_size) for name in kept)]
 
 
 def _warnings(run: Run, what: What) -> list[str]:

@@ -5,6 +5,7 @@ reloaded, or the web server restarted, in the middle of a run.
 """
 
 import dataclasses
+import errno
 import json
 import os
 import time
@@ -87,6 +88,11 @@ class Saved(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trained(Event):
+    """The training came to its end and final/ is whole, whatever happens to the evaluation."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Published(Event):
     repo_id: str
     url: str
@@ -116,7 +122,7 @@ class Failed(Event):
 KINDS = {
     kind.__name__.lower(): kind
     for kind in (
-        Queued, Started, Staged, Noted, Begun, Stepped, HeldOut, Saved, Published, Finished, Stopped, Failed,
+        Queued, Started, Staged, Noted, Begun, Stepped, HeldOut, Saved, Trained, Published, Finished, Stopped, Failed,
     )
 }  # fmt: skip
 
@@ -128,12 +134,15 @@ class EventLog:
         self.path = path
 
     def append(self, event: Event) -> None:
-        line = json.dumps({"event": type(event).__name__.lower(), **dataclasses.asdict(event)})
-        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            os.write(handle, line.encode() + b"\n")
-        finally:
-            os.close(handle)
+        values = {"event": type(event).__name__.lower(), **dataclasses.asdict(event)}
+        line = json.dumps(values, allow_nan=False).encode() + b"\n"
+        with self.path.open("ab+", buffering=0) as file:
+            if end := file.seek(0, os.SEEK_END):
+                file.seek(end - 1)
+                if file.read(1) != b"\n":  # torn by a full disk or a crash: it shall not swallow this one
+                    line = b"\n" + line
+            if file.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
     def read(self, offset: int = 0) -> tuple[list[Event], int]:
         """The events after byte `offset`, and the offset to read from next time.
@@ -155,12 +164,12 @@ def _decode(line: bytes) -> Event | None:
     try:
         values = json.loads(line)
         kind = KINDS.get(values.pop("event"))
-    except (ValueError, KeyError, AttributeError):
+        if kind is None:
+            return None
+        names = {each.name for each in dataclasses.fields(kind)}
+        return kind(**{name: value for name, value in values.items() if name in names})
+    except (ValueError, KeyError, AttributeError, TypeError):
         return None
-    if kind is None:
-        return None
-    names = {each.name for each in dataclasses.fields(kind)}
-    return kind(**{name: value for name, value in values.items() if name in names})
 
 
 @dataclass(frozen=True)
@@ -186,7 +195,7 @@ class Progress:
 
     @property
     def resumable(self) -> bool:
-        return not self.trained and self.act == "train" and self.state in ("stopped", "failed", "lost")
+        return not self.trained and self.state in ("stopped", "failed", "lost")
 
 
 def advance(progress: Progress, events: Iterable[Event]) -> Progress:
@@ -221,6 +230,8 @@ def advance(progress: Progress, events: Iterable[Event]) -> Progress:
                 now["held_out"].append(event)
             case Saved():
                 now["saved_step"] = event.step
+            case Trained():
+                now["trained"] = True
             case Published():
                 now["published"].append(event)
             case Finished():

@@ -12,6 +12,7 @@ runs/poems/
   reports/        data.json, tokens.json, evaluation.json
 """
 
+import contextlib
 import dataclasses
 import re
 import shutil
@@ -22,11 +23,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from core.errors import RunError
+from core.presets import anchored
 from core.runs.events import EventLog, Progress, advance
 from core.spec import RunSpec
 
 ENDED = ("finished", "stopped", "failed", "lost")
-SILENCE = 5.0  # seconds a job may take from being asked for to holding its lock
+START_WITHIN = 60.0  # seconds a job may take from being asked for to holding its lock
 LOST = (
     "The process ended without a word: out of memory, killed, or the machine was restarted. See console.log."
 )
@@ -108,7 +110,9 @@ class Follower:
         if events:
             self._progress = advance(self._progress, events)
         shown = self._progress
-        if shown.state in ("queued", "running") and time.time() - shown.at > SILENCE and not self.run.alive():
+        # What runs holds the lock from its first word to its last. What was asked for a moment ago may not yet.
+        silent = shown.state == "running" or not 0 <= time.time() - shown.at <= START_WITHIN
+        if shown.state in ("queued", "running") and silent and not self.run.alive():
             # The last words may have been written between our reading and the lock's release.
             events, self._offset = self.run.events.read(self._offset)
             self._progress = advance(self._progress, events)
@@ -137,7 +141,7 @@ class RunStore:
             beside.mkdir()
         except OSError as error:
             raise RunError(f"The folder {self.root} for runs cannot be written: {error.strerror}.") from None
-        spec.save(beside / "spec.yaml")
+        anchored(spec).save(beside / "spec.yaml")
         if folder.exists():
             shutil.rmtree(beside)
             raise RunError(f"There is already a run called {name!r}; choose another name.")
@@ -156,8 +160,11 @@ class RunStore:
 
     def all(self) -> list[Run]:
         """Newest first."""
-        specs = sorted(self.root.glob("[!.]*/spec.yaml"), key=lambda path: path.stat().st_mtime, reverse=True)
-        return [Run(path.parent) for path in specs]
+        made = []
+        for path in self.root.glob("[!.]*/spec.yaml"):
+            with contextlib.suppress(FileNotFoundError):  # deleted while we looked
+                made.append((path.stat().st_mtime, path.parent))
+        return [Run(folder) for _, folder in sorted(made, reverse=True)]
 
     def free_name(self, stem: str) -> str:
         """A name no run has yet: `fables-en-1`, `fables-en-2`, ..."""

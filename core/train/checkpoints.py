@@ -36,8 +36,27 @@ def latest(folder: Path) -> tuple[Path | None, tuple[str, ...]]:
     return None, tuple(damaged)
 
 
+def is_last(checkpoint: Path, total_steps: int) -> bool:
+    """Whether training ended there, after all its steps or early; transformers would go on for another step."""
+    early = _state(checkpoint)["stateful_callbacks"].get("EarlyStoppingCallback")
+    if step_of(checkpoint) >= total_steps or not early:
+        return step_of(checkpoint) >= total_steps
+    return early["attributes"]["early_stopping_patience_counter"] >= early["args"]["early_stopping_patience"]
+
+
+def best(checkpoint: Path) -> Path:
+    """The one with the lowest held-out loss that this checkpoint knows of, if that is whole; else itself."""
+    step = _state(checkpoint)["best_global_step"]
+    found = checkpoint.parent / f"checkpoint-{step}"
+    return found if step and is_whole(found) else checkpoint
+
+
 def step_of(checkpoint: Path) -> int:
     return int(checkpoint.name.rpartition("-")[2])
+
+
+def _state(checkpoint: Path) -> dict:
+    return json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))
 
 
 def _sha256(path: Path) -> str:

@@ -1,32 +1,30 @@
 """The act `train`: from a run's settings to its final/ folder, resuming by itself where an earlier process ended."""
 
+import gc
 import json
-import os
 import platform
 import shutil
-import sys
 from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
-import psutil
 import torch
 from datasets import Dataset
 from transformers import EarlyStoppingCallback, GenerationConfig, PreTrainedModel
+from trl import pack_dataset
 
 import core
-from core.data.examples import DataReport
 from core.data.report import as_dict
-from core.data.select import select
+from core.data.select import Selected, select
 from core.evaluate.job import evaluate
-from core.runs.events import Noted, Staged
+from core.runs.events import Noted, Staged, Trained
 from core.runs.store import Run
 from core.spec import RunSpec
 from core.text.encode import Encoding, as_labels, encode
 from core.text.load import Text, load_text
 from core.train import checkpoints
 from core.train.methods import METHODS
-from core.train.model import LARGE, bfloat16_is_fast, device_for, load_base, stored_dtype
+from core.train.model import LARGE, bfloat16_is_fast, device_for, load_base, set_threads, stored_dtype
 from core.train.plan import Plan, plan
 from core.train.recorder import Recorder
 from core.train.trainer import Trainer, trainer_settings
@@ -37,11 +35,15 @@ LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "
 def train(run: Run) -> str | None:
     """Train the run to its end and score it; "final" when done, None if it was stopped with a checkpoint."""
     spec = run.spec
-    torch.set_num_threads(spec.compute.threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1)
+    set_threads(spec)
     run.reports.mkdir(exist_ok=True)
-    # The trained model is let go of before it is opened again to be scored: two copies may not fit.
     if not run.final.is_dir() and not _train(run, spec):
         return None
+    # Before final/ is opened again to be scored, the trained model is let go of: two copies may not fit. The trainer
+    # and its callbacks hold each other, so that only the collector frees them.
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
     if spec.evaluate.after_training and evaluate(run) is None:
         return None
     return "final"
@@ -52,22 +54,29 @@ def _train(run: Run, spec: RunSpec) -> bool:
     device = device_for(spec)
     run.events.append(Staged(stage="Reading the examples"))
     chosen = select(spec.data)
-    report = chosen.report
-    write_json(run.reports / "data.json", as_dict(report))
+    if run.manifest.is_file():
+        chosen.check(json.loads(run.manifest.read_text("utf-8"))["data"])
+    write_json(run.reports / "data.json", as_dict(chosen.reports[0]))
     run.events.append(Staged(stage="Encoding the examples"))
     text = load_text(spec)
     rows, measured = (
         encode(part, text.tokenizer, text.template, spec.train.max_length, spec.train.overlong)
         for part in (chosen.training, chosen.held_out)
     )
-    for note in notes_on(report, rows, measured):
+    for note in notes_on(chosen, rows, measured):
         run.events.append(note)
-    planned = plan(spec, len(rows.rows), len(measured.rows), rows.longest, bfloat16_is_fast(device))
+    if spec.model.tokenizer:
+        text_ = f"The tokenizer is {spec.model.tokenizer}, not the base's own: the base must have been trained with it."
+        run.events.append(Noted(text=text_, warning=True))
+    dataset, longest = as_dataset(rows), rows.longest
+    if spec.train.packing and rows.rows:
+        dataset, longest = pack_dataset(dataset, spec.train.max_length, "bfd"), spec.train.max_length
+    planned = plan(spec, len(rows.rows), len(dataset), len(measured.rows), longest, bfloat16_is_fast(device))
     for reason in planned.reasons:
         run.events.append(Noted(text=reason))
     run.events.append(Staged(stage=f"Loading {spec.model.base}"))
     model = load_base(spec, text, torch.float32)
-    write_json(run.manifest, manifest(spec, report, planned, model, text))
+    write_json(run.manifest, manifest(spec, chosen, planned, model, text))
     if spec.method.kind != "full" and planned.bfloat16 and model.num_parameters() >= LARGE:
         model = model.to(torch.bfloat16)  # frozen; the added matrices stay in float32
     recorder = Recorder(run)
@@ -77,7 +86,7 @@ def _train(run: Run, spec: RunSpec) -> bool:
     trainer = Trainer(
         model=model,
         args=trainer_settings(spec, planned, run, cpu=device.type == "cpu"),
-        train_dataset=as_dataset(rows),
+        train_dataset=dataset,
         eval_dataset=as_dataset(measured) if measured.rows else None,
         processing_class=text.tokenizer,
         peft_config=METHODS[spec.method.kind](spec, model, text),
@@ -90,23 +99,25 @@ def _train(run: Run, spec: RunSpec) -> bool:
         shutil.rmtree(run.checkpoints / name)
     if checkpoint is None and planned.held_out:
         trainer.evaluate()  # where the base stands: the first point of the held-out curve
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if checkpoint and checkpoints.is_last(checkpoint, planned.total_steps):
+        trainer._load_from_checkpoint(str(checkpoints.best(checkpoint)))  # all that is missing is final/
+    else:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if not recorder.stopped:
         save_final(run, spec, trainer.model, text)
     return not recorder.stopped
 
 
-def notes_on(report: DataReport, rows: Encoding, measured: Encoding) -> list[Noted]:
+def notes_on(chosen: Selected, rows: Encoding, measured: Encoding) -> list[Noted]:
     """What was left out or cut, in words. Nothing is when the list is empty."""
     notes = []
-    lost = report.rows - report.kept
-    if lost:
-        notes.append(
-            Noted(
-                text=f"{lost} of {report.rows} rows cannot be used; reports/data.json lists them.",
-                warning=True,
-            )
-        )
+    for report in chosen.reports:
+        if report.rows > report.kept:
+            text = f"{report.rows - report.kept} of {report.rows} rows in {', '.join(report.files)} cannot be used; "
+            notes.append(Noted(text=f"{text}`atelier data check` lists them.", warning=True))
+    if chosen.in_both:
+        text = f"{chosen.in_both} held-out examples are trained on as well, so their scores say nothing: take them out."
+        notes.append(Noted(text=text, warning=True))
     for name, part in (("training", rows), ("held-out", measured)):
         by_code = {problem.code: problem for problem in reversed(part.problems)}
         times = Counter(problem.code for problem in part.problems)
@@ -143,6 +154,7 @@ def save_final(run: Run, spec: RunSpec, model: PreTrainedModel, text: Text) -> N
     text.tokenizer.save_pretrained(beside)
     (beside / "README.md").unlink(missing_ok=True)  # PEFT's own; ours is written when the run is published
     beside.rename(run.final)
+    run.events.append(Trained())
 
 
 def generation_config(base: GenerationConfig, text: Text) -> GenerationConfig:
@@ -153,12 +165,11 @@ def generation_config(base: GenerationConfig, text: Text) -> GenerationConfig:
     return config
 
 
-def manifest(spec: RunSpec, report: DataReport, planned: Plan, model: PreTrainedModel, text: Text) -> dict:
+def manifest(spec: RunSpec, chosen: Selected, planned: Plan, model: PreTrainedModel, text: Text) -> dict:
     """What a repetition would need to know beside the settings."""
     return {
         "atelier": core.__version__,
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "data": report.sha256,
+        "data": chosen.sha256,
         "model": {
             "base": spec.model.base,
             "commit": getattr(model.config, "_commit_hash", None),

@@ -1,8 +1,11 @@
 """The ways to train: which parameters move. Each is a function from settings to a PEFT configuration, or none."""
 
 from peft import LoraConfig, PeftConfig
+from torch import nn
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
+from core.errors import TrainError
 from core.spec import RunSpec
 from core.text.load import Text
 
@@ -13,6 +16,7 @@ def lora(spec: RunSpec, model: PreTrainedModel, text: Text) -> PeftConfig:
     The rows matter: a chat token whose row stays where it was put can be neither read nor written.
     """
     method = spec.method
+    _check_targets(method.target_modules, model)
     return LoraConfig(
         task_type="CAUSAL_LM",
         r=method.rank,
@@ -28,6 +32,17 @@ def full(spec: RunSpec, model: PreTrainedModel, text: Text) -> None:
 
 
 METHODS = {"lora": lora, "full": full}
+
+
+def _check_targets(targets: tuple[str, ...], model: PreTrainedModel) -> None:
+    """TrainError if a name is not that of a layer that can get added matrices."""
+    linear = {name for name, module in model.named_modules() if isinstance(module, (nn.Linear, Conv1D))}
+    ends = sorted({name.rsplit(".", 1)[-1] for name in linear})
+    for target in targets:
+        if not any(name == target or name.endswith(f".{target}") for name in linear):
+            raise TrainError(
+                f"method.target_modules: the model has no linear layer {target!r}; it has {', '.join(ends)}."
+            )
 
 
 def _token_rows(model: PreTrainedModel, ids: list[int]) -> dict[str, list[int]] | None:

@@ -1,11 +1,14 @@
 """Loading the base model, giving new tokens their rows, and opening base and tuned model together."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
 from core.errors import RunError, TrainError
 from core.presets import base_model
@@ -22,6 +25,13 @@ def device_for(spec: RunSpec) -> torch.device:
     if spec.compute.device == "cuda" and not there:
         raise TrainError("compute.device is cuda, but torch sees no GPU here; set it to auto or cpu.")
     return torch.device("cuda" if there and spec.compute.device != "cpu" else "cpu")
+
+
+def set_threads(spec: RunSpec) -> None:
+    """As many as the settings say, else as OMP_NUM_THREADS says, else one for each physical core that is ours."""
+    ours = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if spec.compute.threads or "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(spec.compute.threads or min(ours, psutil.cpu_count(logical=False) or ours))
 
 
 def bfloat16_is_fast(device: torch.device) -> bool:
@@ -42,9 +52,10 @@ def load_base(spec: RunSpec, text: Text, dtype: torch.dtype) -> PreTrainedModel:
         model = AutoModelForCausalLM.from_pretrained(
             name, revision=spec.model.revision, dtype=dtype, use_safetensors=True
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0]
         raise TrainError(f"The base model {spec.model.base!r} cannot be loaded: {first}") from error
+    _tidy(model.generation_config)
     rows = model.get_input_embeddings().num_embeddings
     wanted = len(text.tokenizer) - len(text.added)
     if rows < wanted:
@@ -56,6 +67,13 @@ def load_base(spec: RunSpec, text: Text, dtype: torch.dtype) -> PreTrainedModel:
         model.resize_token_embeddings(len(text.tokenizer), mean_resizing=False)
     set_rows_to_mean(model, text.added_ids, wanted)
     return model
+
+
+def _tidy(config: GenerationConfig) -> None:
+    """Sampling settings without sampling, which Llama 2 came with: transformers refuses to save them."""
+    if not config.do_sample:
+        for name in ("temperature", "top_p", "top_k", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"):
+            setattr(config, name, None)
 
 
 def stored_dtype(spec: RunSpec) -> torch.dtype:
@@ -106,16 +124,18 @@ class Pair:
                 yield self._tuned
 
 
-def open_pair(run: Run, dtype: torch.dtype | None = None) -> Pair:
-    """The run's base and tuned model, ready to answer. RunError if the run has not been trained to its end."""
+def open_pair(run: Run, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Pair:
+    """The run's base and tuned model, ready to answer; precision and device as suits the model unless given.
+
+    RunError if the run has not been trained to its end.
+    """
     if not run.final.is_dir():
         raise RunError(f"The run {run.name!r} has no final model yet: it must be trained to its end first.")
     spec = run.spec
-    device = device_for(spec)
+    device = device or device_for(spec)
     text = load_text(spec)
-    dtype = dtype or torch.float32
-    base = load_base(spec, text, dtype)
-    if dtype == torch.float32 and inference_dtype(base.num_parameters(), device) != dtype:
+    base = load_base(spec, text, dtype or torch.float32)
+    if dtype is None:
         base = base.to(inference_dtype(base.num_parameters(), device))
     if is_adapter(run.final):
         from peft import PeftModel

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 
 from core.errors import TrainError
 from core.spec import RunSpec
@@ -21,9 +20,10 @@ MEASUREMENTS = 10  # of the held-out loss in a run, unless the settings say othe
 
 @dataclass(frozen=True)
 class Plan:
-    """Every automatic choice. `effective batch = micro_batch_size x accumulation` is always the user's batch size."""
+    """Every automatic choice. micro_batch_size x accumulation rows make a step: the batch size that was asked for."""
 
     examples: int
+    rows: int  # what a batch consists of; fewer than the examples if they are packed
     held_out: int
     micro_batch_size: int
     accumulation: int
@@ -34,35 +34,41 @@ class Plan:
     bfloat16: bool
     reasons: tuple[str, ...]
 
-    @cached_property
-    def batch_size(self) -> int:
-        return self.micro_batch_size * self.accumulation
 
+def plan(
+    spec: RunSpec, examples: int, rows: int, held_out: int, longest: int, bfloat16_is_fast: bool
+) -> Plan:
+    """The plan for `examples` in `rows` whose longest has `longest` tokens; with packing, rows hold several examples.
 
-def plan(spec: RunSpec, rows: int, held_out: int, longest: int, bfloat16_is_fast: bool) -> Plan:
-    """The plan for `rows` training rows whose longest has `longest` tokens.
-
-    With packing, `rows` are the packed ones. TrainError if there is nothing to train on.
+    TrainError if there is nothing to train on.
     """
-    if not rows:
+    if not examples:
         raise TrainError(
             "There is no example left to train on: lower data.held_out_fraction or add examples."
         )
     train = spec.train
     reasons = []
     batch = train.batch_size
-    if batch > rows:
-        batch = rows
-        reasons.append(f"The batch holds {rows} examples, not {train.batch_size}: there are no more of them.")
+    if batch > examples:
+        batch = examples
+        reasons.append(
+            f"A step takes {examples} examples, not {train.batch_size}: there are no more of them."
+        )
+    if rows < examples:
+        of_examples, batch = batch, max(1, round(batch * rows / examples))
+        reasons.append(
+            f"{examples} examples are packed into {rows} rows, so a step of about {of_examples} takes {batch} rows."
+        )
     micro = min(train.micro_batch_size or _micro_batch(batch, longest), batch)
     if batch % micro:
         micro = max(divisor for divisor in range(1, micro + 1) if batch % divisor == 0)
     accumulation = batch // micro
-    if accumulation > 1:
+    if accumulation > 1 and train.micro_batch_size is None:
         reasons.append(
-            f"Each step of {batch} examples is computed in {accumulation} parts of {micro}, since the longest "
-            f"example has {longest} tokens."
+            f"Each step of {batch} rows is computed in {accumulation} parts of {micro}, since the longest has {longest} tokens."
         )
+    if train.early_stopping and not held_out:
+        reasons.append("train.early_stopping has no effect: no example is held out to measure on.")
     steps_per_epoch = math.ceil(rows / batch)
     total = train.max_steps or max(1, math.ceil(train.epochs * steps_per_epoch))
     learning_rate = train.learning_rate
@@ -77,7 +83,8 @@ def plan(spec: RunSpec, rows: int, held_out: int, longest: int, bfloat16_is_fast
             else "Products are computed in float32: this processor has no fast bfloat16."
         )
     return Plan(
-        examples=rows,
+        examples=examples,
+        rows=rows,
         held_out=held_out,
         micro_batch_size=micro,
         accumulation=accumulation,

@@ -1,5 +1,6 @@
 """The one callback: turns what the trainer does into events, and listens for the request to stop."""
 
+import math
 import time
 from collections import deque
 from typing import TYPE_CHECKING
@@ -8,8 +9,10 @@ import psutil
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from core.errors import TrainError
 from core.runs.events import Begun, HeldOut, Noted, Saved, Stepped
 from core.runs.store import Run
+from core.train.checkpoints import is_whole
 
 if TYPE_CHECKING:
     from core.train.trainer import Trainer
@@ -31,12 +34,23 @@ class Recorder(TrainerCallback):
     ) -> None:
         if state.best_global_step:
             # The state remembers an absolute path, and the folder may have moved since.
-            state.best_model_checkpoint = str(self.run.checkpoints / f"checkpoint-{state.best_global_step}")
+            best = self.run.checkpoints / f"checkpoint-{state.best_global_step}"
+            state.best_model_checkpoint = str(best)
+            if not is_whole(best):
+                text = f"{best.name}, the best one, is damaged and counts no more."
+                self.run.events.append(Noted(text=text, warning=True))
+                state.best_global_step = state.best_model_checkpoint = state.best_metric = None
         self.run.events.append(Begun(total_steps=state.max_steps, resumed_from=state.global_step))
         self._mark()
 
     def on_log(self, args, state: TrainerState, control, logs: dict[str, float], **_) -> None:
         if "loss" in logs:
+            if not (math.isfinite(logs["loss"]) and math.isfinite(logs["grad_norm"])):
+                raise TrainError(
+                    f"At step {state.global_step} the loss or its gradient is no number any more. Train a new run with "
+                    "a lower train.learning_rate, or with train.precision float32; if it is so from the first step, the "
+                    "base model itself is damaged."
+                )
             self._mark()
             (begin, tokens_before), (end, tokens) = self._marks[0], self._marks[-1]
             seconds_per_step = (end - begin) / (len(self._marks) - 1)

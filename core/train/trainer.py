@@ -19,7 +19,7 @@ from core.train.plan import Plan
 
 
 class Trainer(SFTTrainer):
-    """Takes rows that are encoded already: a data set with the columns `input_ids` and `labels`."""
+    """Takes rows that are encoded, and packed, already: columns `input_ids`, `labels`, if packed `seq_lengths`."""
 
     tokens_seen = 0  # real tokens of the training batches of this process, padding not counted
 
@@ -39,8 +39,11 @@ class Trainer(SFTTrainer):
         Answers are a half to two thirds of the tokens, and on a small model the head is most of the work.
         The model's own forward makes the logits, so scaling and capping stay as the model has them.
         """
-        if return_outputs or getattr(self, "aux_loss_enabled", False):
-            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        if model.training:
+            mask = inputs.get("attention_mask")
+            self.tokens_seen += inputs["input_ids"].numel() if mask is None else int(mask.sum())
+            if self.aux_loss_enabled:  # experts are kept in balance by a second loss, which TRL adds
+                return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         labels = inputs["labels"][:, 1:]  # (rows, tokens - 1): position t predicts token t + 1
         columns = (labels != -100).any(0).nonzero().squeeze(1)
         labels = labels[:, columns]
@@ -49,19 +52,14 @@ class Trainer(SFTTrainer):
         trained = labels != -100
         logits, targets = logits[trained].float(), labels[trained]
         nll = F.cross_entropy(logits, targets, reduction="sum")
-        if model.training:
-            self.tokens_seen += int(
-                inputs["attention_mask"].sum() if "attention_mask" in inputs else fed["input_ids"].numel()
-            )
-        else:
+        if not model.training:
             first = (logits.argmax(-1) == targets).sum()
             self._held_out += torch.tensor([nll.item(), first.item(), len(targets)], dtype=torch.float64)
         count = num_items_in_batch if num_items_in_batch is not None else len(targets)
         loss = nll / torch.as_tensor(count, device=nll.device).clamp(min=1)
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
-            loss = (
-                loss * self.accelerator.num_processes
-            )  # gradients are averaged over the processes afterwards
+            # Gradients are averaged over the processes afterwards.
+            loss = loss * self.accelerator.num_processes
         return loss
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
@@ -81,6 +79,9 @@ class Trainer(SFTTrainer):
         try:
             self.args.output_dir = str(beside)
             super()._save_checkpoint(model, trial)
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)  # a full disk would stay full
+            raise
         finally:
             self.args.output_dir = str(folder)
         if self.state.best_global_step:
@@ -125,11 +126,10 @@ def trainer_settings(spec: RunSpec, plan: Plan, run: Run, cpu: bool) -> SFTConfi
         bf16=plan.bfloat16,
         use_cpu=cpu,
         gradient_checkpointing=train.gradient_checkpointing,
-        packing=train.packing,
-        eval_packing=False,
-        # Rows are cut and counted before they come here; TRL would do it without a word.
-        max_length=train.max_length if train.packing else None,
-        dataset_kwargs=None if train.packing else {"skip_prepare_dataset": True},
+        padding_free=train.packing,
+        # Rows are cut and packed before they come here, and counted; TRL would do it without a word.
+        max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
         eval_strategy=measure,
         eval_steps=plan.evaluate_every,
         save_strategy="steps",

@@ -34,7 +34,7 @@ BOS, EOS = 2, 3
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is decided before the first step. Learning rates and weight decay were compared on short runs."""
+    """What is decided before the first step. Common values for models of this size; none was tuned on this one."""
 
     tokens_per_step: int = 4096  # small steps: a few thousand of them have to do
     window: int = 256  # attention at 512 costs 1.5 times as much a token, at 2,048 almost 3 times
@@ -43,7 +43,7 @@ class Recipe:
     weight_decay: float = 0.05  # shrinks the matrices over about 1 / (0.015 * 0.05) = 1,300 steps
     warmup_steps: int = 100
     decay: float = 0.8  # the share of the run, at its end, in which learning rates fall to zero
-    long_rows: float = 0.2  # the share, at the end, read in rows of the model's whole context
+    long_rows: float = 0.2  # the share, at the end, in rows of the whole context: positions need to be seen
     clip: float = 1.0
     save_every: int = 50  # steps between checkpoints
     validate_every: int = 200  # steps; the whole kept-out book costs as much as ten steps of training
@@ -210,8 +210,8 @@ def train(
         if used >= total * (1 - recipe.long_rows) and progress.window != model.config.max_position_embeddings:
             progress.window = model.config.max_position_embeddings
             progress.epoch, progress.rows = progress.epoch + 1, 0
-            # From here the judge reads long rows too. The best weights of the short ones lose 1 nat on them, and must
-            # not win by the 0.01 nats that a short row is worth to them.
+            # From here the judge reads long rows too. In the run of the card the best weights before this point had
+            # 4.472 nats in short rows and 5.521 in long ones, those at the end 4.485 and 4.757: the better model.
             progress.best_loss = math.inf
             feed = batches(*books, progress, recipe)
         for optimizer, peak in zip(optimizers, (recipe.muon_lr, recipe.adam_lr), strict=True):

@@ -66,6 +66,13 @@ def test_a_line_still_being_written_is_left_for_later(tmp_path):
     assert log.read()[0] == [EVENTS[0]]
 
 
+def test_a_line_torn_by_a_full_disk_does_not_swallow_the_next(tmp_path):
+    log = EventLog(tmp_path / "events.jsonl")
+    log.path.write_text('{"event": "stepped", "at": 17, "step": 3}\n{"event": "step')
+    log.append(EVENTS[0])
+    assert log.read()[0] == [EVENTS[0]]  # and a line without all its fields is passed over too
+
+
 def test_a_kind_or_a_field_of_a_newer_version_is_passed_over(tmp_path):
     log = EventLog(tmp_path / "events.jsonl")
     log.path.write_text(

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from core.runs import jobs
+from core.runs import Run, jobs
 from core.train import checkpoints
 from tests.conftest import LORA, pid_of, quick, until, wait
 
@@ -65,6 +65,19 @@ def test_a_stopped_run_resumes_where_it_stopped_and_ends_the_same(store):
     assert wait(stopped) == "finished"
     assert weights(stopped) == weights(straight)
     assert losses(stopped)[0] == losses(straight)[0]
+
+
+def test_a_run_killed_before_its_final_model_was_saved_trains_no_step_more(full_run, tmp_path):
+    run = Run(shutil.copytree(full_run.folder, tmp_path / "runs" / "full"))
+    wanted = weights(run)
+    shutil.rmtree(run.final)
+    lines = run.events.path.read_text().splitlines(keepends=True)
+    run.events.path.write_text(
+        "".join(line for line in lines if '"trained"' not in line and '"finished"' not in line)
+    )
+    jobs.start(run)
+    assert wait(run) == "finished"
+    assert run.progress().step == 12 and weights(run) == wanted
 
 
 @pytest.fixture
