@@ -24,7 +24,15 @@ from core.text.encode import Encoding, as_labels, encode
 from core.text.load import Text, load_text
 from core.train import checkpoints
 from core.train.methods import METHODS
-from core.train.model import LARGE, bfloat16_is_fast, device_for, load_base, set_threads, stored_dtype
+from core.train.model import (
+    LARGE,
+    bfloat16_is_fast,
+    device_for,
+    load_base,
+    set_threads,
+    stored_dtype,
+    without_router_logits,
+)
 from core.train.plan import Plan, plan
 from core.train.recorder import Recorder
 from core.train.trainer import Trainer, trainer_settings
@@ -139,6 +147,7 @@ def save_final(run: Run, spec: RunSpec, model: PreTrainedModel, text: Text) -> N
     beside = run.folder / ".final"
     shutil.rmtree(beside, ignore_errors=True)
     inner = model.get_base_model() if hasattr(model, "peft_config") else model
+    without_router_logits(inner.config)
     inner.generation_config = generation_config(inner.generation_config, text)
     inner.config.eos_token_id, inner.config.pad_token_id = (
         text.tokenizer.eos_token_id,

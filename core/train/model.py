@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, PreTrainedConfig, PreTrainedModel
 
 from core.errors import RunError, TrainError
 from core.presets import base_model
@@ -150,5 +150,12 @@ def is_adapter(folder: Path) -> bool:
     return (folder / "adapter_config.json").is_file()
 
 
+def without_router_logits(config: PreTrainedConfig) -> None:
+    """Only training needs how experts were chosen; a model that answers fails over them."""
+    if hasattr(config.get_text_config(), "output_router_logits"):
+        config.get_text_config().output_router_logits = False
+
+
 def _ready(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:
+    without_router_logits(model.config)
     return model.to(device).eval().requires_grad_(False)

@@ -42,21 +42,23 @@ class Trainer(SFTTrainer):
         if model.training:
             mask = inputs.get("attention_mask")
             self.tokens_seen += inputs["input_ids"].numel() if mask is None else int(mask.sum())
-            if self.aux_loss_enabled:  # experts are kept in balance by a second loss, which TRL adds
-                return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         labels = inputs["labels"][:, 1:]  # (rows, tokens - 1): position t predicts token t + 1
         columns = (labels != -100).any(0).nonzero().squeeze(1)
         labels = labels[:, columns]
         fed = {name: value for name, value in inputs.items() if name != "labels"}
-        logits = model(**fed, use_cache=False, logits_to_keep=columns).logits  # (rows, columns, vocabulary)
+        output = model(**fed, use_cache=False, logits_to_keep=columns)
         trained = labels != -100
-        logits, targets = logits[trained].float(), labels[trained]
+        logits, targets = output.logits[trained].float(), labels[trained]  # (trained tokens, vocabulary)
         nll = F.cross_entropy(logits, targets, reduction="sum")
         if not model.training:
             first = (logits.argmax(-1) == targets).sum()
             self._held_out += torch.tensor([nll.item(), first.item(), len(targets)], dtype=torch.float64)
         count = num_items_in_batch if num_items_in_batch is not None else len(targets)
         loss = nll / torch.as_tensor(count, device=nll.device).clamp(min=1)
+        if model.training and self.aux_loss_enabled:
+            # Keeps experts in balance; a mean over the micro-batch, where the other is a sum over its tokens.
+            parts = self.current_gradient_accumulation_steps if num_items_in_batch is not None else 1
+            loss = loss + self.router_aux_loss_coef * output.aux_loss / parts
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             # Gradients are averaged over the processes afterwards.
             loss = loss * self.accelerator.num_processes
