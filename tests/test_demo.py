@@ -10,7 +10,7 @@ from tests.test_cli import atelier
 
 @pytest.mark.slow
 def test_a_newcomer_sees_a_model_learn_to_answer(tmp_path):
-    done = atelier("demo", cwd=tmp_path)
+    done = atelier("demo", cwd=tmp_path, COLUMNS="200")
     assert done.returncode == 0, done.stdout + done.stderr
     run = RunStore(tmp_path / "runs").get("demo-1")
 

@@ -10,7 +10,7 @@ from core.runs import Run, jobs
 from core.train import checkpoints
 from tests.conftest import LORA, pid_of, quick, until, wait
 
-LONGER = {"train": {"max_steps": 30, "evaluate_every": 10}, "evaluate": {"after_training": False}}
+LONGER = {"train": {"max_steps": 20, "evaluate_every": 6}, "evaluate": {"after_training": False}}
 CASES = {
     "full": (),
     "lora with dropout": (LORA,),
@@ -38,7 +38,7 @@ def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(store, case):
 
     killed = store.create("killed", quick(LONGER, *CASES[case]))
     jobs.start(killed)
-    until(lambda: killed.progress().step >= 13)
+    until(lambda: killed.progress().step >= 8)
     os.kill(pid_of(killed), signal.SIGKILL)
     until(lambda: not killed.alive())
     assert not killed.final.exists()
@@ -60,7 +60,7 @@ def test_a_stopped_run_resumes_where_it_stopped_and_ends_the_same(store):
     stopped.request_stop()
     assert wait(stopped) == "stopped"
     at = stopped.progress().step
-    assert 3 <= at < 30 and (stopped.checkpoints / f"checkpoint-{at}").is_dir() and not stopped.final.exists()
+    assert 3 <= at < 20 and (stopped.checkpoints / f"checkpoint-{at}").is_dir() and not stopped.final.exists()
     jobs.start(stopped)
     assert wait(stopped) == "finished"
     assert weights(stopped) == weights(straight)

@@ -70,9 +70,10 @@ def test_a_run_asked_to_stop_says_so_until_it_does(store):
     run = store.create("poems", quick())
     for event in (*BEGUN, step(1)):
         run.events.append(event)
-    assert runs.can_stop(run, run.progress())
-    run.request_stop()
-    assert not runs.can_stop(run, run.progress())
+    with run.lock:  # as its process would hold it
+        assert runs.can_stop(run, run.progress())
+        run.request_stop()
+        assert not runs.can_stop(run, run.progress())
 
 
 def test_only_a_trained_run_can_be_talked_to_and_published(store):
