@@ -1,7 +1,8 @@
 """Which examples a run trains on and which it measures on: the same for the same settings, whoever asks."""
 
-from collections.abc import Mapping
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from core.data.examples import DataReport, Example
 from core.errors import DataError
@@ -24,8 +25,9 @@ class Selected:
         known = {example.messages for example in self.training}
         return sum(example.messages in known for example in self.held_out)
 
-    def check(self, recorded: Mapping[str, str]) -> None:
-        """DataError if a file is not what it was when the run began; `recorded` has the hashes of that time."""
+    def check(self, manifest: Path) -> None:
+        """DataError if a file is not what it was when the run began; nothing to hold it against is well, too."""
+        recorded = json.loads(manifest.read_text("utf-8"))["data"] if manifest.is_file() else {}
         changed = [name for name, digest in self.sha256.items() if recorded.get(name, digest) != digest]
         if changed:
             raise DataError(

@@ -1,6 +1,5 @@
 """The act `evaluate`: both models are opened again from what is on disk, scored on the held-out rows, and answer."""
 
-import json
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,8 +39,7 @@ def evaluate(run: Run, **options: object) -> str | None:
     spec = RunSpec.from_dict(merge(run.spec.model_dump(mode="json"), {"evaluate": options}))
     set_threads(spec)
     chosen = select(spec.data)
-    if run.manifest.is_file():
-        chosen.check(json.loads(run.manifest.read_text("utf-8"))["data"])
+    chosen.check(run.manifest)
     held_out = chosen.held_out
     run.events.append(Staged(stage="Opening base and tuned model"))
     bench = Bench(run, open_pair(run))

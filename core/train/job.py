@@ -62,8 +62,7 @@ def _train(run: Run, spec: RunSpec) -> bool:
     device = device_for(spec)
     run.events.append(Staged(stage="Reading the examples"))
     chosen = select(spec.data)
-    if run.manifest.is_file():
-        chosen.check(json.loads(run.manifest.read_text("utf-8"))["data"])
+    chosen.check(run.manifest)
     write_json(run.reports / "data.json", as_dict(chosen.reports[0]))
     run.events.append(Staged(stage="Encoding the examples"))
     text = load_text(spec)
