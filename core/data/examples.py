@@ -3,14 +3,26 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
 Severity = Literal["error", "warning"]
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """A tool that an assistant calls."""
+
+    name: str
+    arguments: str  # a JSON object, as text
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
+    """What one side says. The content may be empty where an assistant only calls tools."""
+
     role: Role
-    content: str
+    content: str = ""
+    trained: bool = True  # of an assistant's message: false where the data give it the weight 0
+    calls: tuple[Call, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +42,8 @@ class Example:
 
     messages: tuple[Message, ...]
     source: Source
+    tools: tuple[str, ...] = ()  # the functions that were offered, each as JSON text
+    value: float | None = None  # what the column holds that the order of training goes by
 
 
 @dataclass(frozen=True, slots=True)
