@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import tempfile
+import time
 from typing import Any
 
 from core.errors import UserError
@@ -10,24 +12,64 @@ from core.runs.jobs import child_environment
 
 
 def ask(*arguments: str, token: str | None = None, timeout: float = 120) -> dict[str, Any]:
-    """The object that `atelier <arguments> --json` prints; its one-sentence error comes back as UserError."""
-    command = [sys.executable, "-m", "core", *arguments, "--json"]
-    try:
-        done = subprocess.run(
-            command,
+    """The object that `atelier <arguments> --json` prints; its one-sentence error comes back as UserError.
+
+    Where nothing can be used but there is something to say of it, the object holds that sentence as `error`.
+    """
+    with Asked(*arguments, token=token) as asked:
+        if not asked.done(timeout):
+            raise UserError(f"`{asked.called}` did not answer within {timeout:.0f} seconds.")
+        return asked.answer()
+
+
+class Asked:
+    """A process at work on a question. Leaving the `with` ends it, whether or not it has answered."""
+
+    def __init__(self, *arguments: str, token: str | None = None) -> None:
+        self.called = f"atelier {' '.join(arguments[:2])}"
+        self.began = time.monotonic()
+        # Files and not pipes: an answer may be larger than a pipe holds, and nobody reads while it is written.
+        self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "core", *arguments, "--json"],
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=timeout,
+            stdout=self._out,
+            stderr=self._err,
             env=child_environment(token),
         )
-    except subprocess.TimeoutExpired:
-        raise UserError(
-            f"`atelier {' '.join(arguments)}` did not answer within {timeout:.0f} seconds."
-        ) from None
-    if done.returncode == 0:
-        return json.loads(done.stdout)
-    if done.returncode == 2:
-        raise UserError(done.stderr.strip() or f"`atelier {' '.join(arguments)}` could not be carried out.")
-    raise RuntimeError(f"`atelier {' '.join(arguments)}` ended with status {done.returncode}:\n{done.stderr}")
+
+    def __enter__(self) -> "Asked":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._out.close()
+        self._err.close()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.began
+
+    def done(self, seconds: float) -> bool:
+        """Whether the process has ended, after waiting so long for it at most."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def answer(self) -> dict[str, Any]:
+        """What it printed, as `ask` returns and raises it."""
+        status, printed, said = self._process.returncode, _text(self._out), _text(self._err)
+        if status == 0 or (status == 2 and printed):
+            return json.loads(printed)
+        if status == 2:
+            raise UserError(said or f"`{self.called}` could not be carried out.")
+        raise RuntimeError(f"`{self.called}` ended with status {status}:\n{said}")
+
+
+def _text(file: Any) -> str:
+    file.seek(0)
+    return file.read().decode("utf-8", "replace").strip()

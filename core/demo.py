@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from core import data
-from core.data.report import summary
+from core.data.report import as_dict, summary
 from core.evaluate.report import Report, read
 from core.presets import resolve
 from core.publish.plan import in_bytes, publishable
@@ -26,7 +26,7 @@ def demo(runs: Path) -> int:
     name = store.free_name("demo")
 
     _step(console, "What is in the data?", f"atelier data check {SAMPLE}")
-    console.print(summary(data.read([SAMPLE])), markup=False, soft_wrap=True)
+    console.print(summary(as_dict(data.read([SAMPLE]))), markup=False, soft_wrap=True)
 
     _step(
         console, "Train, and score it against its base", f"atelier train {SAMPLE} --preset tiny --name {name}"

@@ -1,5 +1,6 @@
 """Starting points, and how settings are laid over each other: defaults < preset < YAML < flags or form."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +54,15 @@ def anchored(spec: RunSpec) -> RunSpec:
     values = spec.model_dump()
     for name in ("base", "tokenizer"):
         values["model"][name] = values["model"][name] and _anchored(values["model"][name])
-    for name in ("files", "held_out_files"):
-        values["data"][name] = tuple(
-            each if each.startswith("sample:") else str(Path(each).expanduser().absolute())
-            for each in values["data"][name]
-        )
+    for name in ("files", "held_out_files", "against"):
+        values["data"][name] = tuple(map(_anchored_data, values["data"][name]))
     return RunSpec.from_dict(values)
+
+
+def _anchored_data(name: str) -> str:
+    path = Path(name).expanduser()
+    on_the_hub = name.startswith("hf:") or not os.path.exists(path)
+    return name if on_the_hub or name.startswith("sample:") else str(path.absolute())
 
 
 def _anchored(name: str) -> str:

@@ -3,7 +3,8 @@
 import json
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from typing import Any
 from unicodedata import category
@@ -32,16 +33,13 @@ WORDS = {
 POLL = 0.3  # seconds between two looks at the events
 
 
-def preview_text(seen: dict[str, Any]) -> str:
-    """Rows of tokens, the counts, and whether the model will learn to stop.
-
-    Trained text is green and cut text struck out; where there is no colour, ⟦in brackets⟧ and ~~so~~.
-    """
+def tokens_text(seen: dict[str, Any]) -> str:
+    """Rows of tokens. Trained text is green and cut text struck out; where there is no colour, ⟦in brackets⟧ and ~~so~~."""
     console = Console(highlight=False)
     marks = PLAIN if console.no_color or not console.is_terminal else {}
     legend = ((marks.get(state, "{}").format(state) + " ", STYLES[state]) for state in STYLES)
     lines = [Text.assemble(*legend), Text()]
-    for row in seen["rows"]:
+    for row in seen["tokens"]:
         where = {"train": "trained on", "held_out": "held out"}[row["split"]]
         lines.append(Text(f"{row['source']}, {where}", style="bold"))
         stretches = groupby(row["tokens"], key=lambda token: token["state"])
@@ -52,23 +50,72 @@ def preview_text(seen: dict[str, Any]) -> str:
             Text.assemble(*((marks.get(state, "{}").format(text), STYLES[state]) for state, text in texts))
         )
         lines.append(Text())
-    share = seen["trained_tokens"] / max(seen["tokens"], 1)
-    lines.append(
-        Text(
-            f"{seen['examples']} examples to train on, {seen['held_out']} held out. {seen['tokens']:,} tokens a pass, "
-            f"{share:.0%} of them trained; the longest example has {seen['longest']}."
-        )
-    )
-    if seen["cut_rows"]:
+    return _printed(console, lines)
+
+
+def lengths_text(seen: dict[str, Any]) -> str:
+    """What would be trained: counts, lengths, what is cut at which length, and whether the model will learn to stop."""
+    console = Console(highlight=False)
+    lines = [Text(f"{seen['examples']:,} examples to train on, {seen['held_out']:,} held out.")]
+    if len(seen["shares"]) > 1:
+        lines += [
+            Text(f"  {share['name']}: {share['used']:,} in an epoch, {share['times']:.2f} times each")
+            for share in seen["shares"]
+        ]
+    if leaked := seen["leaked"]["count"]:
+        first = seen["leaked"]["first"][0]
         lines.append(
-            Text(f"{seen['cut_rows']} examples are cut ({seen['cut_tokens']:,} tokens).", style="red")
+            Text(
+                f"{leaked:,} held-out examples ask what is trained on, too; {first['file']}:{first['line']}: {first['why']}",
+                style="yellow",
+            )
         )
-    if seen["skipped"]:
-        lines.append(Text(f"{seen['skipped']} examples are left out.", style="red"))
-    lines += [Text(f"{'✓' if check['ok'] else '✗'} {check['text']}") for check in seen["stops"]]
+    if seen["tokens_error"]:
+        lines.append(Text(f"Tokens were not counted: {seen['tokens_error']}", style="yellow"))
+    if lengths := seen["lengths"]:
+        share = lengths["trained_tokens"] / max(lengths["tokens"], 1)
+        quantiles = ", ".join(f"{name} {tokens:,}" for name, tokens in lengths["quantiles"].items())
+        lines.append(
+            Text(
+                f"{lengths['tokens']:,} tokens of {lengths['base']} a pass, {share:.0%} of them trained; {quantiles}."
+            )
+        )
+        lines += [
+            Text(
+                f"  at train.max_length {cost['max_length']:,}: {cost['cut_rows']:,} cut, {cost['cut_tokens']:,} tokens lost"
+            )
+            for cost in lengths["costs"][-4:]
+        ]
+        if lengths["cut_rows"]:
+            lines.append(
+                Text(
+                    f"{lengths['cut_rows']:,} examples are cut at {lengths['max_length']:,} ({lengths['cut_tokens']:,} tokens).",
+                    style="red",
+                )
+            )
+        if lengths["skipped"]:
+            lines.append(Text(f"{lengths['skipped']:,} examples are left out.", style="red"))
+        lines += [Text(f"{'✓' if check['ok'] else '✗'} {check['text']}") for check in seen["stops"]]
+    return _printed(console, lines)
+
+
+def _printed(console: Console, lines: Sequence[Text]) -> str:
     with console.capture() as captured:
         console.print(Group(*lines), soft_wrap=True)
     return captured.get().rstrip()
+
+
+@contextmanager
+def counting(what: str, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error, and the function that moves it: done, of how many."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+    )
+    with Bar(*columns, console=Console(stderr=True), disable=quiet, transient=True) as bar:
+        task = bar.add_task(what, total=1)
+        yield lambda done, wanted: bar.update(task, completed=done, total=wanted)
 
 
 def printable(text: str) -> str:

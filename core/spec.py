@@ -5,10 +5,11 @@ python -m core train --help
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from core.errors import SpecError
 
@@ -25,6 +26,63 @@ Names = Annotated[
 ]
 
 
+Numbers = Annotated[
+    tuple[Annotated[float, Field(gt=0, le=1e6)], ...],
+    BeforeValidator(lambda value: (value,) if isinstance(value, int | float) else value),
+]
+
+
+def _pairs(value: Any) -> Any:
+    """`question=QUESTIONS` for each column, as a form writes them, is a mapping, too."""
+    if isinstance(value, list | tuple) and all(isinstance(each, str) and "=" in each for each in value):
+        return dict((part.strip() for part in each.split("=", 1)) for each in value)
+    return value
+
+
+class ColumnSettings(Section):
+    """What the columns of a table mean, each by its name."""
+
+    question: str | None = Field(None, description="Column of the questions.")
+    answer: str | None = Field(None, description="Column of the answers.")
+    context: str | None = Field(None, description="Column of a text that belongs to the question.")
+    system: str | None = Field(None, description="Column of system prompts.")
+    messages: str | None = Field(None, description="Column of whole conversations.")
+    text: str | None = Field(None, description="Column of texts that are learned from beginning to end.")
+    difficulty: str | None = Field(None, description="Column of numbers that a curriculum goes by.")
+
+
+class TokenizerContract(Section):
+    """What a tokenizer must be; only what is given is held against it."""
+
+    kind: Literal["sentencepiece", "bpe", "unigram"] | None = Field(
+        None,
+        description="`bpe` or `unigram`, its algorithm; or `sentencepiece`, either of them with spaces written as ▁.",
+    )
+    vocabulary_size: int | None = Field(
+        None, ge=1, description="Pieces in the vocabulary, without tokens that were added to it."
+    )
+    pad_id: int | None = Field(None, ge=0, description="Id of the padding token.")
+    unk_id: int | None = Field(None, ge=0, description="Id of the unknown token.")
+    bos_id: int | None = Field(None, ge=0, description="Id of the token that begins a text.")
+    eos_id: int | None = Field(None, ge=0, description="Id of the token that ends a text.")
+
+
+CONTRACTS = {
+    "sp32k": TokenizerContract(
+        kind="sentencepiece", vocabulary_size=32_000, pad_id=0, unk_id=1, bos_id=2, eos_id=3
+    ),
+}
+
+
+def _contract(value: Any) -> Any:
+    """A contract's short name stands for the contract."""
+    if isinstance(value, str) and value not in CONTRACTS:
+        raise PydanticCustomError(
+            "contract", f"must be {' or '.join(CONTRACTS)}, or hold what is wanted by name, such as pad_id"
+        )
+    return CONTRACTS[value] if isinstance(value, str) else value
+
+
 class ModelSettings(Section):
     base: str = Field(
         "fable",
@@ -37,26 +95,78 @@ class ModelSettings(Section):
         description="Another tokenizer than the base's own: a SentencePiece .model file, a folder or a Hub id. "
         "Its size must fit the model's embedding.",
     )
+    tokenizer_contract: Annotated[TokenizerContract | None, BeforeValidator(_contract)] = Field(
+        None,
+        description="What the tokenizer must be, or the run is refused: `sp32k` (SentencePiece, 32,000 pieces, pad 0, "
+        "unk 1, bos 2, eos 3), or any of kind, vocabulary_size, pad_id, unk_id, bos_id and eos_id.",
+    )
 
 
 class DataSettings(Section):
     files: Names = Field(
         (),
-        description="Examples to learn from, as .jsonl; `sample:fables-en` and `sample:fables-fr` are built in.",
+        description="Examples to learn from: files of any kind, folders, data sets on the Hub (owner/name); "
+        "`sample:fables-en` and `sample:fables-fr` are built in.",
     )
     held_out_files: Names = Field(
         (), description="Examples to measure on; when given, nothing is held out of `files`."
     )
     held_out_fraction: float = Field(
-        0.1, ge=0.0, le=0.5, description="Share of the examples kept back to measure the held-out loss on."
+        0.1,
+        ge=0.0,
+        le=0.5,
+        description="Share of the examples of each data set kept back to measure the held-out loss on.",
     )
     seed: int = Field(
-        42, ge=0, lt=2**32, description="Seed of the split into training and held-out examples."
+        42,
+        ge=0,
+        lt=2**32,
+        description="Seed of the split into training and held-out examples, and of the mix.",
+    )
+    columns: Annotated[ColumnSettings, BeforeValidator(_pairs)] = Field(
+        ColumnSettings(),
+        description="What columns of your own mean, such as question=QUESTIONS and answer=ANSWERS; also context, system, "
+        "messages, text and difficulty.",
+    )
+    paths: Literal["best", "every"] = Field(
+        "best",
+        description="Of trees of conversations: the path of the best ranked replies, or every path.",
+    )
+    drop: Names = Field(
+        (),
+        description="Codes of warnings, such as duplicate or refusal, whose examples are left out.",
+    )
+    weights: Numbers = Field(
+        (),
+        description="How much each of `files` weighs in the mix; some of its examples are then left out or come "
+        "several times. As they are unless given.",
+    )
+    mix: Literal["tiny", "small", "base"] | None = Field(
+        None, description="Recommended weights for dolly, oasst1 and alpaca, by the size of the model."
+    )
+    examples: int | None = Field(
+        None, ge=1, description="Examples of the whole mix in an epoch; as many as there are unless given."
+    )
+    order: Literal["shuffled", "length", "difficulty"] = Field(
+        "shuffled",
+        description="Order of training: shuffled anew in every epoch, or a curriculum from short to long, or from low "
+        "to high values in data.columns.difficulty.",
+    )
+    stages: int = Field(
+        4, ge=1, le=1000, description="Stages of a curriculum, within each of which it is shuffled."
+    )
+    against: Names = Field(
+        (), description="Files whose questions must not be trained on, such as a test set of your own."
     )
 
 
 class TemplateSettings(Section):
-    kind: Literal["chatml"] = Field("chatml", description="How a conversation is written as text.")
+    kind: Literal["auto", "chatml", "instruct", "plain", "own"] = Field(
+        "auto",
+        description="How a conversation is written as text: chatml, instruct (### Instruction, ### Response), plain "
+        "(nothing but the texts), or own, the base's chat template; auto is own where that can be used without doubt, "
+        "else chatml.",
+    )
     system: str | None = Field(
         None, description="System prompt for examples that have none, in training and in chat."
     )
@@ -205,6 +315,14 @@ class RunSpec(Section):
                 f"train.micro_batch_size ({micro}) does not divide train.batch_size ({batch}); "
                 f"try {max(d for d in range(1, micro + 1) if batch % d == 0)}."
             )
+        if self.data.weights and len(self.data.weights) != len(self.data.files):
+            raise SpecError(
+                f"data.weights has {len(self.data.weights)} numbers for {len(self.data.files)} data.files: give one for each."
+            )
+        if self.data.weights and self.data.mix:
+            raise SpecError(
+                "data.weights and data.mix both say how much of each file is used: give one of them."
+            )
         if self.publish.what == "adapter" and self.method.kind == "full" and self.publish.to:
             raise SpecError("method.kind full makes no adapter: set publish.what to merged.")
 
@@ -252,10 +370,21 @@ def sentences(error: ValidationError, spec: type[Section] = RunSpec) -> str:
     return " ".join(_sentence(each, spec) for each in error.errors())
 
 
+def _nested(spec: type[Section]) -> list[str]:
+    """The settings that are sections themselves, with what they hold: data.columns.question, ..."""
+    sections = {
+        path: each
+        for path, info in settings(spec).items()
+        for each in (info.annotation, *get_args(info.annotation))
+        if isinstance(each, type) and issubclass(each, Section)
+    }
+    return [f"{path}.{name}" for path, section in sections.items() for name in section.model_fields]
+
+
 def _sentence(error: dict[str, Any], spec: type[Section]) -> str:
-    path = ".".join(str(part) for part in error["loc"][:2])
+    path = ".".join(part for part in error["loc"][:3] if isinstance(part, str))
     if error["type"] == "extra_forbidden":
-        known = [*spec.model_fields, *settings(spec)]
+        known = [*spec.model_fields, *settings(spec), *_nested(spec)]
         near = difflib.get_close_matches(path, known, n=1)
         return f"There is no setting {path!r}." + (f" Did you mean {near[0]!r}?" if near else "")
     if error["type"] == "model_type":

@@ -1,6 +1,9 @@
 """What many tests share: a place for runs, and runs that were really trained, once for all of them."""
 
+import atexit
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Callable
 
@@ -16,6 +19,9 @@ pytest_plugins = ["tests.hub.fixture"]
 # Nothing may be fetched: what a test needs lies in the project or is made by the test.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+# Nor is anything known from an earlier time, or left behind.
+os.environ["ATELIER_CACHE"] = tempfile.mkdtemp(prefix="atelier-tests-")
+atexit.register(shutil.rmtree, os.environ["ATELIER_CACHE"], ignore_errors=True)
 
 QUICK = {
     "data": {"files": ["sample:fables-en"]},

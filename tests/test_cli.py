@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -63,7 +64,7 @@ def test_check_exit_status_tells_usable_problems_and_unusable_apart(tmp_path, go
 
 def test_show_lets_a_person_see_what_is_trained(good):
     seen = json.loads(atelier("data", "show", good, "--json").stdout)
-    tokens = seen["rows"][0]["tokens"]
+    tokens = seen["tokens"][0]["tokens"]
     trained = "".join(token["text"] for token in tokens if token["state"] == "trained")
     assert "Fable." in trained or "Here." in trained
     assert trained.endswith("<|im_end|></s>") and "Who" not in trained and "assistant" not in trained
@@ -78,7 +79,46 @@ def test_show_lets_a_person_see_what_is_trained(good):
 def test_settings_given_to_show_are_those_of_the_run(good):
     good.write_text('{"question": "Who?", "answer": "' + "far and wide " * 40 + '"}\n' + GOOD)
     seen = json.loads(atelier("data", "show", good, "--train.max-length", "32", "--json").stdout)
-    assert seen["cut_rows"] == 1 and seen["cut_tokens"] > 50
+    assert seen["lengths"]["cut_rows"] == 1 and seen["lengths"]["cut_tokens"] > 50
+
+
+def test_columns_of_ones_own_are_named_by_flags(tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("id;Clue;Word\n1;It barks.;A dog\n2;It meows.;A cat\n")
+    assert "data.columns.question" in atelier("data", "check", table).stderr
+    flags = ("--data.columns.question", "Clue", "--data.columns.answer", "Word")
+    seen = json.loads(atelier("data", "check", table, *flags, "--json").stdout)
+    assert (seen["kept"], seen["columns"]) == (2, {str(table): ["id", "Clue", "Word"]})
+    assert [message["content"] for message in seen["first"][0]["messages"]] == ["It barks.", "A dog"]
+    assert seen["lengths"]["quantiles"]["longest"] > 5 and all(check["ok"] for check in seen["stops"])
+
+
+def test_a_clean_copy_reads_without_a_word_and_the_rest_lies_beside_it(tmp_path):
+    mixed = tmp_path / "mixed.jsonl"
+    rows = [{"question": "Who?", "answer": "A caf\u00c3\u00a9 owner."}] * 2 + [{"question": "Who else?"}]
+    mixed.write_text("".join(json.dumps(row) + "\n" for row in rows) + GOOD)
+    done = json.loads(atelier("data", "clean", mixed, "--output-dir", tmp_path / "out", "--json").stdout)
+    assert (done["dropped"], done["mended"]) == ({"duplicate": 1}, {"mended-mojibake": 1})
+    seen = json.loads(atelier("data", "check", done["cleaned"], "--json").stdout)
+    assert seen["kept"] == seen["rows"] == done["kept"] and seen["problems"] == []
+    assert seen["first"][0]["messages"][1]["content"] == "A café owner."
+    assert json.loads(Path(done["rejected"]).read_text())["line"] == 3
+    assert "missing-answer" in Path(done["markdown"]).read_text()
+    assert json.loads(Path(done["report"]).read_text())["rejected"] == 1
+
+
+def test_a_public_set_is_prepared_from_its_original_files_with_licence_and_counts(tmp_path):
+    original = tmp_path / "riddles.csv"
+    original.write_text(
+        "QUESTIONS,ANSWERS\nWhat has hands but cannot clap?,A clock\nWhat gets wetter as it dries?,A towel\n"
+    )
+    out = tmp_path / "sft"
+    done = json.loads(
+        atelier("data", "prepare", "riddles", "--from", original, "--output-dir", out, "--json").stdout
+    )
+    assert done["prepared"][0]["rows"] == 2
+    assert json.loads(atelier("data", "check", out / "riddles.jsonl", "--json").stdout)["kept"] == 2
+    assert "icence" in (out / "README.md").read_text()
 
 
 @pytest.mark.parametrize(

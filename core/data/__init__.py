@@ -1,9 +1,8 @@
 """Files of examples -> Examples, and a report of everything in the files that is not one.
 
-lines -> rows -> messages -> checks -> DataReport -> Split
+files -> rows -> conversations -> checks -> DataReport -> Selected
 """
 
-from core.data.readers import NoExamplesError, read
-from core.data.split import Split, split
+from core.data.intake import NoExamplesError, read
 
-__all__ = ["NoExamplesError", "Split", "read", "split"]
+__all__ = ["NoExamplesError", "read"]

@@ -1,6 +1,8 @@
 """What the rest of the house knows of a data set: examples, where each came from, and what was wrong."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -60,16 +62,29 @@ class Problem:
     fix: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DataReport:
-    """What was read: `rows == len(examples) + rows with an error`, always."""
+    """What was read. `rows == rows that gave examples + rejected`, always.
+
+    Of each code the first problems are listed; `counts` has them all. Most shapes make one example of a row.
+    """
 
     files: tuple[str, ...]
     rows: int  # lines that hold something; blank ones are not rows
-    examples: tuple[Example, ...]
+    examples: Sequence[Example] = field(repr=False)
+    rejected: int = 0  # rows with an error
     problems: tuple[Problem, ...] = ()
+    counts: dict[tuple[Severity, str], int] = field(default_factory=dict)  # (severity, code) -> problems
     shapes: dict[str, int] = field(default_factory=dict)  # format name -> rows written in it
+    kinds: dict[str, str] = field(default_factory=dict)  # file -> "JSON lines", "CSV", ...
     sha256: dict[str, str] = field(default_factory=dict)  # file -> hash of its bytes
+    columns: dict[str, tuple[str, ...]] = field(default_factory=dict)  # file -> the keys of its first rows
+    sample: tuple[dict[str, str], ...] = ()  # the first rows of the first file, as they stand there, shortened
+    languages: dict[str, float] = field(
+        default_factory=dict
+    )  # language -> its share of the examples looked at
+    dropped: dict[str, int] = field(default_factory=dict)  # code -> examples left out on request
+    folder: Path | None = field(default=None, repr=False)  # where rejected.jsonl lies
 
     @property
     def kept(self) -> int:
@@ -78,3 +93,8 @@ class DataReport:
     @property
     def errors(self) -> tuple[Problem, ...]:
         return tuple(problem for problem in self.problems if problem.severity == "error")
+
+    @property
+    def warnings(self) -> int:
+        """How many warnings there are, listed or not."""
+        return sum(times for (severity, _), times in self.counts.items() if severity == "warning")

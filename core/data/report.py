@@ -2,66 +2,167 @@
 
 from typing import Any
 
-from core.data.examples import DataReport, Problem
+from core.data.examples import DataReport, Example, Problem
 from core.data.remarks import visible
 
+ALIKE = 3  # problems of one code that Markdown shows
 
-def summary(report: DataReport, each: int | None = 3) -> str:
-    """What was read, for a terminal: counts, shapes, and the problems, errors first.
 
-    Of each kind of problem, the first `each` are shown and the others counted; None shows all.
+def summary(seen: dict[str, Any], each: int | None = 3) -> str:
+    """What `as_dict` holds, for a terminal: counts, shapes, and the problems, errors first.
+
+    Of each kind of problem, the first `each` are shown and the others counted; None shows all that are listed.
     """
-    kinds: dict[tuple[str, str], list[Problem]] = {}
-    for problem in sorted(report.problems, key=lambda problem: problem.severity):  # "error" < "warning"
-        kinds.setdefault((problem.severity, problem.code), []).append(problem)
-    lines = [_counts(report)]
-    if report.shapes:
+    lines = [_counts(seen)]
+    if seen["shapes"]:
         lines.append(
-            "Written as " + ", ".join(f"{name} ({rows:,})" for name, rows in report.shapes.items()) + "."
+            "Written as " + ", ".join(f"{name} ({rows:,})" for name, rows in seen["shapes"].items()) + "."
         )
-    for problems in kinds.values():
-        for problem in problems[:each]:
-            source = visible(str(problem.source))
-            lines.append(f"\n{source}: {problem.severity}: {problem.why} [{problem.code}]\n    {problem.fix}")
-        if len(problems) > len(problems[:each]):
-            lines.append(f"    … and {_times(len(problems[each:]), 'more line')} like this")
-    hidden = len(report.problems) - sum(len(problems[:each]) for problems in kinds.values())
+    if len(seen["languages"]) > 1:
+        lines.append(f"Languages, as far as they can be told: {_languages(seen['languages'])}.")
+    for code, times in seen["dropped"].items():
+        lines.append(f"{_times(times, 'example')} left out for {code}, as data.drop says.")
+    hidden = 0
+    for severity, codes in seen["counts"].items():
+        for code, times in codes.items():
+            alike = [one for one in seen["problems"] if (one["severity"], one["code"]) == (severity, code)][
+                :each
+            ]
+            for one in alike:
+                lines.append(
+                    f"\n{one['file']}:{one['line']}: {severity}: {one['why']} [{code}]\n    {one['fix']}"
+                )
+            if more := times - len(alike):
+                lines.append(f"    … and {_times(more, 'more line')} like this")
+                hidden += more
     if hidden:
         lines.append(f"\nand {hidden:,} more: use --json / --all")
     return "\n".join(lines)
 
 
 def as_dict(report: DataReport) -> dict[str, Any]:
-    """The report as plain values, for JSON."""
+    """The report as plain values, for JSON. Of each code, `problems` lists the first 1,000; `counts` has them all."""
     return {
         "files": [visible(file) for file in report.files],
         "rows": report.rows,
         "kept": report.kept,
+        "rejected": report.rejected,
+        "dropped": dict(report.dropped),
         "shapes": dict(report.shapes),
-        "problems": [
-            {
-                "file": visible(problem.source.file),
-                "line": problem.source.line,
-                "severity": problem.severity,
-                "code": problem.code,
-                "why": problem.why,
-                "fix": problem.fix,
-            }
-            for problem in report.problems
-        ],
+        "kinds": {visible(file): kind for file, kind in report.kinds.items()},
+        "columns": {visible(file): list(keys) for file, keys in report.columns.items()},
+        "sample": list(report.sample),
+        "languages": dict(report.languages),
+        "problems": [as_plain(problem) for problem in report.problems],
+        "counts": {
+            severity: {code: times for (which, code), times in report.counts.items() if which == severity}
+            for severity in ("error", "warning")
+        },
         "sha256": {visible(file): digest for file, digest in report.sha256.items()},
     }
 
 
-def _counts(report: DataReport) -> str:
-    files = ", ".join(visible(file) for file in report.files)
-    lost = report.rows - report.kept
-    counts = [_times(report.rows, "row")]
-    if lost:
-        counts.append(f"{report.kept:,} used and {lost:,} not")
-    counts.append(_times(len(report.problems) - lost, "warning"))
-    return f"{files}: {', '.join(counts)}."
+def as_plain(problem: Problem) -> dict[str, Any]:
+    return {
+        "file": visible(problem.source.file),
+        "line": problem.source.line,
+        "severity": problem.severity,
+        "code": problem.code,
+        "why": problem.why,
+        "fix": problem.fix,
+    }
+
+
+def conversation(example: Example) -> dict[str, Any]:
+    """An example as plain values: where it stands, and who says what."""
+    return {
+        "file": visible(example.source.file),
+        "line": example.source.line,
+        "tools": list(example.tools),
+        "messages": [
+            {
+                "role": message.role,
+                "content": message.content,
+                "trained": message.role == "assistant" and message.trained,
+                "calls": [{"name": call.name, "arguments": call.arguments} for call in message.calls],
+            }
+            for message in example.messages
+        ],
+    }
+
+
+def as_markdown(seen: dict[str, Any]) -> str:
+    """What `core.examine` saw, as a document."""
+    lines = [
+        "# Data report",
+        "",
+        f"Files: {', '.join(_code(f'{file}') + f' ({kind})' for file, kind in seen['kinds'].items())}",
+        "",
+        "| Rows | Used | Not used |",
+        "|---:|---:|---:|",
+        f"| {seen['rows']:,} | {seen['kept']:,} | {seen['rejected']:,} |",
+    ]
+    if seen["shapes"]:
+        lines += [
+            "",
+            "Written as " + ", ".join(f"{name} ({rows:,})" for name, rows in seen["shapes"].items()) + ".",
+        ]
+    if seen["languages"]:
+        lines += ["", f"Languages: {_languages(seen['languages'])}."]
+    if lengths := seen.get("lengths"):
+        lines += _lengths(lengths)
+    for check in seen.get("stops", ()):
+        lines += ["", f"- {'yes' if check['ok'] else '**NO**'}: {check['text']}"]
+    for severity, title in (("error", "Rows that cannot be used"), ("warning", "Worth knowing")):
+        found = [each for each in seen["problems"] if each["severity"] == severity]
+        if found:
+            lines += ["", f"## {title}", "", "| Code | Rows | First lines | What is wrong | What to do |"]
+            lines += ["|---|---:|---|---|---|"]
+        for code, times in seen["counts"][severity].items():
+            alike = [each for each in found if each["code"] == code]
+            where = ", ".join(_code(f"{each['file']}:{each['line']}") for each in alike[:ALIKE])
+            words = (_cell(alike[0]["why"]), _cell(alike[0]["fix"]))
+            lines.append(f"| {code} | {times:,} | {where} | {words[0]} | {words[1]} |")
+    return "\n".join(lines) + "\n"
+
+
+def _lengths(lengths: dict[str, Any]) -> list[str]:
+    quantiles = ", ".join(f"{name} {tokens:,}" for name, tokens in lengths["quantiles"].items())
+    share = lengths["trained_tokens"] / max(1, lengths["tokens"])
+    return [
+        "",
+        f"Tokens of {lengths['base']}: {lengths['tokens']:,} a pass, of which {share:.0%} are trained. {quantiles}.",
+        "",
+        "| At a maximum length of | Examples cut | Tokens lost |",
+        "|---:|---:|---:|",
+        *(
+            f"| {cost['max_length']:,} | {cost['cut_rows']:,} | {cost['cut_tokens']:,} |"
+            for cost in lengths["costs"]
+        ),
+    ]
+
+
+def _counts(seen: dict[str, Any]) -> str:
+    rejected, warnings = seen["rejected"], sum(seen["counts"]["warning"].values())
+    counts = [_times(seen["rows"], "row")]
+    if rejected:
+        counts.append(f"{seen['rows'] - rejected:,} used and {rejected:,} not")
+    counts.append(_times(warnings, "warning"))
+    return f"{', '.join(seen['files'])}: {', '.join(counts)}."
+
+
+def _languages(shares: dict[str, float]) -> str:
+    return ", ".join(f"{language} {share:.0%}" for language, share in shares.items())
 
 
 def _times(count: int, thing: str) -> str:
     return f"{count:,} {thing}" + ("s" if count != 1 else "")
+
+
+def _code(text: str) -> str:
+    return "`" + text.replace("`", "'").replace("|", "\\|").replace("\n", " ") + "`"
+
+
+def _cell(text: str) -> str:
+    """Text that stays in its cell of a table and is no markup."""
+    return "".join(f"\\{each}" if each in "|<>*_[]\\" else each for each in text.replace("\n", " "))

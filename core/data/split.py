@@ -1,50 +1,48 @@
-"""Examples -> those to train on and those to measure on."""
+"""Examples -> those to train on and those to measure on, by the hashes of their conversations alone."""
 
-import hashlib
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
 
-from core.data.examples import Example, Message
+import numpy as np
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
-    """Two parts of a data set; no conversation is in both."""
+def held_out(digests: np.ndarray, sources: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Which examples are held out: bool, (examples,); the same everywhere for the same examples and seed.
 
-    train: tuple[Example, ...]
-    held_out: tuple[Example, ...]
-
-
-def split(examples: Sequence[Example], held_out_fraction: float, seed: int) -> Split:
-    """The examples in two parts, each in the order given; the same everywhere for the same examples and seed.
-
-    Copies of a conversation stay together, so that nothing measured was trained on. Where copies leave no way
-    to hold out the share asked for, it is less, but never nothing if there are two different conversations.
+    `digests` are 64-bit hashes of the conversations, `sources` the numbers of the data sets they come from, of
+    each of which the same fraction is held out. Copies of a conversation stay together, so that nothing
+    measured was trained on. Where copies leave no way to hold out the share asked for, it is less, but never
+    nothing if there are two different conversations. Most keep their side when a file grows.
     """
-    copies: dict[tuple[Message, ...], int] = {}
-    for example in examples:
-        copies[example.messages] = copies.get(example.messages, 0) + 1
-    if not held_out_fraction or len(copies) < 2:
-        return Split(tuple(examples), ())
-    room = round(len(examples) * held_out_fraction)
-    drawn = sorted(copies, key=lambda messages: _lot(messages, seed))
-    held_out = set()
-    for messages in drawn:
-        if copies[messages] <= room:
-            held_out.add(messages)
-            room -= copies[messages]
-    held_out = held_out or {min(drawn, key=copies.__getitem__)}
-    return Split(
-        tuple(example for example in examples if example.messages not in held_out),
-        tuple(example for example in examples if example.messages in held_out),
-    )
+    held = np.zeros(len(digests), bool)
+    if not fraction or len(np.unique(digests)) < 2:
+        return held
+    order = np.lexsort((digests, lots(digests, seed)))
+    groups = np.split(order, np.flatnonzero(np.diff(digests[order])) + 1)
+    room = {
+        int(source): round(int(count) * fraction)
+        for source, count in zip(*np.unique(sources, return_counts=True), strict=True)
+    }
+    left = sum(room.values())
+    for group in groups:
+        if not left:
+            break
+        taken = Counter(sources[group].tolist())
+        if all(times <= room[source] for source, times in taken.items()):
+            held[group] = True
+            left -= len(group)
+            for source, times in taken.items():
+                room[source] -= times
+    if not held.any():
+        held[min(groups, key=len)] = True
+    return held
 
 
-def _lot(messages: tuple[Message, ...], seed: int) -> bytes:
-    """The lot drawn for a conversation, whatever the others are: most keep their side when a file grows.
+def lots(digests: np.ndarray, seed: int) -> np.ndarray:
+    """The lot drawn for each conversation, whatever the others are: uint64, (examples,).
 
-    Unlike hash() and random.shuffle, it is the same in every Python.
+    splitmix64 of the hash and the seed (https://prng.di.unimi.it/splitmix64.c): the same in every Python.
     """
-    text = json.dumps([seed, *((message.role, message.content) for message in messages)])
-    return hashlib.sha256(text.encode()).digest()
+    mixed = digests.astype(np.uint64) + np.uint64((seed * 0x9E3779B97F4A7C15 + 0x9E3779B97F4A7C15) % 2**64)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))

@@ -1,7 +1,7 @@
 """The act `evaluate`: both models are opened again from what is on disk, scored on the held-out rows, and answer."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -10,18 +10,19 @@ from transformers import PreTrainedModel
 
 from core.data.examples import Example, Message
 from core.data.select import select
-from core.errors import TrainError
+from core.data.store import Examples
+from core.errors import TextError, TrainError
 from core.evaluate import report
 from core.evaluate.batches import Progress
 from core.evaluate.bootstrap import CONFIDENCE, ENOUGH_ROWS, RESAMPLES, compare, verdict
 from core.evaluate.generate import answer, room
 from core.evaluate.likelihood import Likelihood, likelihoods
 from core.evaluate.metrics import EXACT_MATCH, PERPLEXITY, ROUGE_L, TOKEN_ACCURACY, Measure
-from core.evaluate.report import Answer, Answered, Both, Prompted, Report, Score, Settings
+from core.evaluate.report import Answer, Answered, Both, Prompted, Report, Score, Settings, Sourced
 from core.runs.events import Noted, Staged
 from core.runs.store import Run
 from core.spec import RunSpec, merge
-from core.text.encode import encode
+from core.text.encode import Rows, encode
 from core.train.model import Pair, open_pair, set_threads
 
 SIDES = ("base", "tuned")
@@ -44,7 +45,7 @@ def evaluate(run: Run, **options: object) -> str | None:
     run.events.append(Staged(stage="Opening base and tuned model"))
     bench = Bench(run, open_pair(run))
     try:
-        rows, likelihood_scores = score_rows(bench, spec, held_out)
+        rows, likelihood_scores, by_source = score_rows(bench, spec, held_out)
         answers = answer_held_out(bench, spec, held_out)
         prompts = answer_prompts(bench, spec)
         if not answers and not prompts:  # not done before it was opened again and answered
@@ -52,7 +53,8 @@ def evaluate(run: Run, **options: object) -> str | None:
     except StopError:
         return None
     settings = Settings(len(answers), spec.evaluate.max_new_tokens, "greedy", RESAMPLES, CONFIDENCE)
-    report.write(run, Report(rows, settings, (*likelihood_scores, *score_answers(answers)), answers, prompts))
+    scores = (*likelihood_scores, *score_answers(answers))
+    report.write(run, Report(rows, settings, scores, answers, prompts, by_source))
     return f"{run.reports.name}/{report.FILE}"
 
 
@@ -94,8 +96,24 @@ class Bench:
             ),
         )
 
-    def question(self, messages: Sequence[Message]) -> list[int]:
-        return self.pair.text.template.prompt_ids(messages, self.pair.text.tokenizer)
+    def question(self, messages: Sequence[Message], tools: Sequence[str] = ()) -> list[int]:
+        return self.pair.text.template.prompt_ids(messages, self.pair.text.tokenizer, tools)
+
+    def questions(self, examples: Sequence[Example]) -> list[tuple[Example, list[int]]]:
+        """Each example that asks something, with what is asked as ids; the others are counted in a warning."""
+        asked = []
+        for example in examples:
+            if all(message.role == "system" for message in example.messages[:-1]):
+                continue  # a text alone asks nothing
+            try:
+                asked.append((example, self.question(example.messages[:-1], example.tools)))
+            except TextError:
+                continue
+        if len(asked) < len(examples):
+            self.warn(
+                f"{len(examples) - len(asked):,} of {len(examples):,} held-out examples ask nothing that the template can write."
+            )
+        return asked
 
     def answerable(self, asked: Sequence[tuple[Found, list[int]]]) -> list[tuple[Found, list[int]]]:
         """Those whose question leaves room for an answer; the others are counted in a warning."""
@@ -111,15 +129,17 @@ class Bench:
         self.run.events.append(Noted(text=text, warning=True))
 
 
-def score_rows(bench: Bench, spec: RunSpec, held_out: Sequence[Example]) -> tuple[int, tuple[Score, ...]]:
-    """How many rows were scored by the likelihood of their trained tokens, and the scores."""
+def score_rows(
+    bench: Bench, spec: RunSpec, held_out: Examples
+) -> tuple[int, tuple[Score, ...], tuple[Sourced, ...]]:
+    """How many rows were scored by the likelihood of their trained tokens, the scores, and those of each data set."""
     text = bench.pair.text
     rows = encode(held_out, text.tokenizer, text.template, spec.train.max_length, spec.train.overlong).rows
     if not rows:
         bench.warn(
             "No example is held out, so nothing was scored; set data.held_out_fraction or data.held_out_files."
         )
-        return 0, ()
+        return 0, (), ()
     if len(rows) < ENOUGH_ROWS:
         bench.warn(
             f"Fewer than {ENOUGH_ROWS} rows are held out ({len(rows)}): no change is clear with so few."
@@ -132,10 +152,24 @@ def score_rows(bench: Bench, spec: RunSpec, held_out: Sequence[Example]) -> tupl
     check_numbers("base", base)
     check_numbers("tuned", tuned)
     tokens = [each.tokens for each in base]
-    return len(rows), (
-        score(PERPLEXITY, "rows", [each.nll for each in base], [each.nll for each in tuned], tokens, np.exp),
-        score(TOKEN_ACCURACY, "rows", [each.first for each in base], [each.first for each in tuned], tokens),
-    )
+    first = ([each.first for each in side] for side in (base, tuned))
+    scores = (perplexity(base, tuned), score(TOKEN_ACCURACY, "rows", *first, tokens))
+    return len(rows), scores, tuple(perplexity_by_source(rows, base, tuned))
+
+
+def perplexity(base: Sequence[Likelihood], tuned: Sequence[Likelihood]) -> Score:
+    nll = ([each.nll for each in side] for side in (base, tuned))
+    return score(PERPLEXITY, "rows", *nll, [each.tokens for each in base], np.exp)
+
+
+def perplexity_by_source(
+    rows: Rows, base: Sequence[Likelihood], tuned: Sequence[Likelihood]
+) -> Iterator[Sourced]:
+    """One for each file that rows are from, if there are several."""
+    names = [row.source.file for row in rows]
+    for name in dict.fromkeys(names) if len(set(names)) > 1 else ():
+        mine = [at for at, each in enumerate(names) if each == name]
+        yield Sourced(name, perplexity([base[at] for at in mine], [tuned[at] for at in mine]))
 
 
 def check_numbers(side: str, found: Sequence[Likelihood]) -> None:
@@ -153,7 +187,9 @@ def check_numbers(side: str, found: Sequence[Likelihood]) -> None:
 
 def answer_held_out(bench: Bench, spec: RunSpec, held_out: Sequence[Example]) -> tuple[Answered, ...]:
     """Up to evaluate.answers of the held-out questions, evenly spread over them, answered by both models."""
-    asked = bench.answerable([(example, bench.question(example.messages[:-1])) for example in held_out])
+    if not spec.evaluate.answers:
+        return ()
+    asked = bench.answerable(bench.questions(held_out))
     count = min(spec.evaluate.answers, len(asked))
     if not count:
         return ()

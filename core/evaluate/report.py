@@ -89,12 +89,21 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class Sourced:
+    """A score on the rows of one of several data sets."""
+
+    source: str
+    score: Score
+
+
+@dataclass(frozen=True)
 class Report:
     held_out: int  # rows scored
     settings: Settings
     scores: tuple[Score, ...]
     answers: tuple[Answered, ...]
     prompts: tuple[Prompted, ...]
+    by_source: tuple[Sourced, ...] = ()  # perplexity, where the rows are from several data sets
 
 
 def write(run: Run, report: Report) -> None:
@@ -125,6 +134,8 @@ def as_markdown(report: Report, answers: int = 0) -> str:
     No answers unless asked for: they quote the held-out data, and a model card is public.
     """
     parts = [_scores(report)] if report.scores else ["No held-out rows were scored."]
+    if report.by_source:
+        parts.append(_by_source(report.by_source))
     shown = report.answers[:answers]
     for each in shown:
         said = [("Reference", each.reference), ("Base", _said(each.base)), ("Tuned", _said(each.tuned))]
@@ -154,6 +165,15 @@ def _scores(report: Report) -> str:
         *(f"- {s.label}: {s.definition}." for s in report.scores),
     ]
     return "\n".join([*table, "", *notes])
+
+
+def _by_source(found: tuple[Sourced, ...]) -> str:
+    rows = (
+        f"| {_one_line(each.source)} | {each.score.n} | {_cell(each.score.base)} | {_cell(each.score.tuned)} "
+        f"| {each.score.verdict} |"
+        for each in found
+    )
+    return "\n".join(["| Perplexity on | Rows | Base | Tuned | Verdict |", "|---|---|---|---|---|", *rows])
 
 
 def _cell(score: Interval, sign: str = "") -> str:

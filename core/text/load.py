@@ -6,7 +6,8 @@ from transformers import PreTrainedTokenizerFast
 
 from core.presets import base_model
 from core.spec import RunSpec
-from core.text.templates import Template, add_chat_tokens, template_for
+from core.text.contract import hold
+from core.text.templates import Template, add_chat_tokens, choose, template_for
 from core.text.tokenizers import load_tokenizer
 
 
@@ -16,7 +17,7 @@ class Text:
 
     tokenizer: PreTrainedTokenizerFast
     template: Template
-    added: tuple[str, ...]  # chat tokens that the base's tokenizer did not have
+    added: tuple[str, ...]  # tokens that the base's tokenizer did not have: of the template, and padding
 
     @property
     def added_ids(self) -> list[int]:
@@ -28,8 +29,14 @@ class Text:
 
 
 def load_text(spec: RunSpec) -> Text:
-    """The tokenizer with its chat tokens, and the template. TextError if either cannot be trusted."""
+    """The tokenizer with the tokens that its template needs, and the template.
+
+    TextError if either cannot be trusted, or if the tokenizer breaks its contract; there is never another one.
+    """
     source = spec.model.tokenizer or base_model(spec.model.base)
     tokenizer = load_tokenizer(source, revision=None if spec.model.tokenizer else spec.model.revision)
-    added = add_chat_tokens(tokenizer)
-    return Text(tokenizer, template_for(spec.template, tokenizer), added)
+    if spec.model.tokenizer_contract:
+        hold(spec.model.tokenizer_contract, tokenizer, spec.model.tokenizer or spec.model.base)
+    choice = choose(spec.template, tokenizer)
+    added = add_chat_tokens(tokenizer, choice.chat_tokens, choice.stops)
+    return Text(tokenizer, template_for(spec.template, tokenizer, choice), added)

@@ -4,14 +4,13 @@ import gc
 import json
 import platform
 import shutil
-from collections import Counter
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 from datasets import Dataset
 from transformers import EarlyStoppingCallback, GenerationConfig, PreTrainedModel
-from trl import pack_dataset
 
 import core
 from core.data.report import as_dict
@@ -20,9 +19,10 @@ from core.evaluate.job import evaluate
 from core.runs.events import Noted, Staged, Trained
 from core.runs.store import Run
 from core.spec import RunSpec
-from core.text.encode import Encoding, as_labels, encode
+from core.text.encode import Encoding, encode
 from core.text.load import Text, load_text
 from core.train import checkpoints
+from core.train.dataset import as_dataset, packed
 from core.train.methods import METHODS
 from core.train.model import (
     LARGE,
@@ -57,9 +57,43 @@ def train(run: Run) -> str | None:
     return "final"
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """All that is decided before the model is loaded."""
+
+    chosen: Selected
+    text: Text
+    training: Dataset
+    held_out: Dataset | None
+    planned: Plan
+
+
 def _train(run: Run, spec: RunSpec) -> bool:
     """Train to the end and save; false if it was stopped on the way."""
-    device = device_for(spec)
+    rows = run.folder / "rows"  # of ids, as the trainer reads them; made anew by a process that goes on
+    shutil.rmtree(rows, ignore_errors=True)
+    rows.mkdir()
+    prepared = _prepare(run, spec, rows)
+    run.events.append(Staged(stage=f"Loading {spec.model.base}"))
+    trainer, recorder = _trainer(run, spec, prepared)
+    checkpoint, damaged = checkpoints.latest(run.checkpoints)
+    for name in damaged:
+        run.events.append(Noted(text=f"{name} is damaged and was not used.", warning=True))
+        shutil.rmtree(run.checkpoints / name)
+    if checkpoint is None and prepared.held_out:
+        trainer.evaluate()  # where the base stands: the first point of the held-out curve
+    if checkpoint and checkpoints.is_last(checkpoint, prepared.planned.total_steps):
+        trainer._load_from_checkpoint(str(checkpoints.best(checkpoint)))  # all that is missing is final/
+    else:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if not recorder.stopped:
+        save_final(run, spec, trainer.model, prepared.text)
+        shutil.rmtree(rows, ignore_errors=True)
+    return not recorder.stopped
+
+
+def _prepare(run: Run, spec: RunSpec, folder: Path) -> Prepared:
+    """Examples read, chosen and encoded, and the plan; everything worth knowing of them is said."""
     run.events.append(Staged(stage="Reading the examples"))
     chosen = select(spec.data)
     chosen.check(run.manifest)
@@ -75,15 +109,22 @@ def _train(run: Run, spec: RunSpec) -> bool:
     if spec.model.tokenizer:
         text_ = f"The tokenizer is {spec.model.tokenizer}, not the base's own: the base must have been trained with it."
         run.events.append(Noted(text=text_, warning=True))
-    dataset, longest = as_dataset(rows), rows.longest
+    training, longest = as_dataset(rows, folder / "training.arrow"), rows.longest
     if spec.train.packing and rows.rows:
-        dataset, longest = pack_dataset(dataset, spec.train.max_length, "bfd"), spec.train.max_length
-    planned = plan(spec, len(rows.rows), len(dataset), len(measured.rows), longest, bfloat16_is_fast(device))
+        training, longest = packed(training, spec.train.max_length), spec.train.max_length
+    held_out = as_dataset(measured, folder / "held_out.arrow") if measured.rows else None
+    fast = bfloat16_is_fast(device_for(spec))
+    planned = plan(spec, len(rows.rows), len(training), len(measured.rows), longest, fast)
     for reason in planned.reasons:
         run.events.append(Noted(text=reason))
-    run.events.append(Staged(stage=f"Loading {spec.model.base}"))
+    return Prepared(chosen, text, training, held_out, planned)
+
+
+def _trainer(run: Run, spec: RunSpec, prepared: Prepared) -> tuple[Trainer, Recorder]:
+    """The base, loaded, in the hands of a trainer that writes the run's events."""
+    planned, text, device = prepared.planned, prepared.text, device_for(spec)
     model = load_base(spec, text, torch.float32)
-    write_json(run.manifest, manifest(spec, chosen, planned, model, text))
+    write_json(run.manifest, manifest(spec, prepared.chosen, planned, model, text))
     if spec.method.kind != "full" and planned.bfloat16 and model.num_parameters() >= LARGE:
         model = model.to(torch.bfloat16)  # frozen; the added matrices stay in float32
     recorder = Recorder(run)
@@ -93,51 +134,40 @@ def _train(run: Run, spec: RunSpec) -> bool:
     trainer = Trainer(
         model=model,
         args=trainer_settings(spec, planned, run, cpu=device.type == "cpu"),
-        train_dataset=dataset,
-        eval_dataset=as_dataset(measured) if measured.rows else None,
+        train_dataset=prepared.training,
+        eval_dataset=prepared.held_out,
         processing_class=text.tokenizer,
         peft_config=METHODS[spec.method.kind](spec, model, text),
         callbacks=callbacks,
     )
+    trainer.in_order = prepared.chosen.in_order
     recorder.trainer = trainer
-    checkpoint, damaged = checkpoints.latest(run.checkpoints)
-    for name in damaged:
-        run.events.append(Noted(text=f"{name} is damaged and was not used.", warning=True))
-        shutil.rmtree(run.checkpoints / name)
-    if checkpoint is None and planned.held_out:
-        trainer.evaluate()  # where the base stands: the first point of the held-out curve
-    if checkpoint and checkpoints.is_last(checkpoint, planned.total_steps):
-        trainer._load_from_checkpoint(str(checkpoints.best(checkpoint)))  # all that is missing is final/
-    else:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    if not recorder.stopped:
-        save_final(run, spec, trainer.model, text)
-    return not recorder.stopped
+    return trainer, recorder
 
 
 def notes_on(chosen: Selected, rows: Encoding, measured: Encoding) -> list[Noted]:
     """What was left out or cut, in words. Nothing is when the list is empty."""
     notes = []
     for report in chosen.reports:
-        if report.rows > report.kept:
-            text = f"{report.rows - report.kept} of {report.rows} rows in {', '.join(report.files)} cannot be used; "
+        if report.rejected:
+            text = (
+                f"{report.rejected:,} of {report.rows:,} rows in {', '.join(report.files)} cannot be used; "
+            )
             notes.append(Noted(text=f"{text}`atelier data check` lists them.", warning=True))
     if chosen.in_both:
         text = f"{chosen.in_both} held-out examples are trained on as well, so their scores say nothing: take them out."
         notes.append(Noted(text=text, warning=True))
     for name, part in (("training", rows), ("held-out", measured)):
-        by_code = {problem.code: problem for problem in reversed(part.problems)}
-        times = Counter(problem.code for problem in part.problems)
+        by_code = {(problem.severity, problem.code): problem for problem in reversed(part.problems)}
         for code, first in by_code.items():
-            text = f"{times[code]} {name} examples, the first {first.source}: {first.why} {first.fix}"
+            text = f"{part.counts[code]:,} {name} examples, the first {first.source}: {first.why} {first.fix}"
             notes.append(Noted(text=text, warning=True))
+    if any(share.weight for share in chosen.shares):
+        used = "; ".join(
+            f"{share.used:,} of {share.name} ({share.times:.2f} times each)" for share in chosen.shares
+        )
+        notes.append(Noted(text=f"An epoch of the mix holds {used}."))
     return notes
-
-
-def as_dataset(encoding: Encoding) -> Dataset:
-    return Dataset.from_dict(
-        {"input_ids": [row.ids for row in encoding.rows], "labels": [as_labels(row) for row in encoding.rows]}
-    )
 
 
 def save_final(run: Run, spec: RunSpec, model: PreTrainedModel, text: Text) -> None:

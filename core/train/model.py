@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
@@ -45,28 +46,34 @@ def load_base(spec: RunSpec, text: Text, dtype: torch.dtype) -> PreTrainedModel:
     """The base model with a row for every token; rows of added tokens are the mean of the rows that were there.
 
     Raises TrainError if there is no such model, if it needs code from the Hub, or if its embedding is smaller than
-    the tokenizer was before the chat tokens were added: then tokenizer and model do not belong together.
+    the tokenizer was before tokens were added: then tokenizer and model do not belong together. A larger one is fine:
+    many are padded.
     """
-    name = base_model(spec.model.base)
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            name, revision=spec.model.revision, dtype=dtype, use_safetensors=True
+    ids = text.tokenizer.get_vocab()
+    own = 1 + max(id_ for token, id_ in ids.items() if token not in text.added)
+    # Before the weights, which can take long to come.
+    rows = _from_base(spec, AutoConfig).get_text_config().vocab_size
+    if rows < own:
+        raise TrainError(
+            f"The tokenizer {spec.model.tokenizer or spec.model.base!r} has ids from 0 to {own - 1:,} but the embedding of "
+            f"{spec.model.base!r} has rows for 0 to {rows - 1:,}, so they do not belong together: set model.tokenizer to "
+            "the one that the model was trained with."
         )
+    model = _from_base(spec, AutoModelForCausalLM, dtype=dtype, use_safetensors=True)
+    _tidy(model.generation_config)
+    wanted = 1 + max(ids.values())
+    if wanted > model.get_input_embeddings().num_embeddings:
+        model.resize_token_embeddings(wanted, mean_resizing=False)
+    set_rows_to_mean(model, text.added_ids, own)
+    return model
+
+
+def _from_base(spec: RunSpec, kind: type, **settings: Any) -> Any:
+    try:
+        return kind.from_pretrained(base_model(spec.model.base), revision=spec.model.revision, **settings)
     except (OSError, ValueError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0]
         raise TrainError(f"The base model {spec.model.base!r} cannot be loaded: {first}") from error
-    _tidy(model.generation_config)
-    rows = model.get_input_embeddings().num_embeddings
-    wanted = len(text.tokenizer) - len(text.added)
-    if rows < wanted:
-        raise TrainError(
-            f"The tokenizer has {wanted} tokens but {spec.model.base!r} has rows for {rows}: "
-            "they do not belong together. Set model.tokenizer to the one that the model was trained with."
-        )
-    if len(text.tokenizer) > rows:
-        model.resize_token_embeddings(len(text.tokenizer), mean_resizing=False)
-    set_rows_to_mean(model, text.added_ids, wanted)
-    return model
 
 
 def _tidy(config: GenerationConfig) -> None:

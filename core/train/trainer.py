@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from datasets import Dataset
+from torch.utils.data import Sampler, SequentialSampler
 from transformers import PreTrainedModel
 from transformers.trainer_utils import rotate_checkpoints
 from trl import SFTConfig, SFTTrainer
@@ -21,6 +23,7 @@ from core.train.plan import Plan
 class Trainer(SFTTrainer):
     """Takes rows that are encoded, and packed, already: columns `input_ids`, `labels`, if packed `seq_lengths`."""
 
+    in_order = False  # whether rows are trained in their order, as a curriculum wants it
     tokens_seen = 0  # real tokens of the training batches of this process, padding not counted
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -63,6 +66,11 @@ class Trainer(SFTTrainer):
             # Gradients are averaged over the processes afterwards.
             loss = loss * self.accelerator.num_processes
         return loss
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler | None:
+        if self.in_order:
+            return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
+        return super()._get_train_sampler(train_dataset)
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
         """As transformers', but `eval_loss` is weighted by tokens; transformers' is a mean over batches' means."""

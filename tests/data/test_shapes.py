@@ -1,23 +1,33 @@
-"""Rows -> messages: the shapes that are understood, and the sentence for those that are not."""
+"""Rows -> conversations: the shapes that are understood, and the sentence for those that are not."""
+
+from time import perf_counter
 
 import pytest
 
 from core.data.checks import check
-from core.data.formats import FORMATS, detect, lower_keys, unknown
-from core.data.jsonl import Number
+from core.data.formats import _CANDIDATES, FORMATS, Conversation, Reading, detect, keyed, unknown
 from core.data.remarks import RowError
+from core.data.rows import Number
+
+
+def told(row: dict) -> list[Conversation]:
+    reading = Reading()
+    row = keyed(row, reading)
+    format = detect(row, reading)
+    if format is None:
+        raise unknown(row)
+    return list(format.conversations(row, reading))
 
 
 def messages(row: dict) -> list[tuple[str, str]]:
-    row = lower_keys(row)
-    format = detect(row)
-    if format is None:
-        raise unknown(row)
-    return [(message.role, message.content) for message in check(format.messages(row))[0]]
+    (conversation,) = told(row)
+    return [(message.role, message.content) for message in check(conversation.messages)[0]]
 
 
 def remarks(row: dict) -> list[str]:
-    return [remark.code for remark in check(detect(row).messages(row))[1]]
+    (conversation,) = told(row)
+    found = (*check(conversation.messages)[1], *conversation.remarks)
+    return [remark.code for remark in found]
 
 
 def refused(row: dict):
@@ -27,6 +37,7 @@ def refused(row: dict):
 
 
 PAIR = [("user", "Q"), ("assistant", "A")]
+TREE = {"text": "Q", "role": "prompter", "replies": [{"text": "A", "role": "assistant"}]}
 
 
 @pytest.mark.parametrize(
@@ -57,6 +68,14 @@ PAIR = [("user", "Q"), ("assistant", "A")]
             {"conversations": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]},
         ),
         ("conversation", {"conversation": [{"human": "Q", "assistant": "A"}]}),
+        ("seed tasks", {"instruction": "Q", "instances": [{"input": "", "output": "A"}]}),
+        ("SQuAD question", {"question": "Q", "answers": {"text": ["A"], "answer_start": [0]}}),
+        ("SQuAD question", {"question": "Q", "context": None, "answers": ["A"]}),
+        ("SQuAD paragraph", {"context": "", "qas": [{"question": "Q", "answers": [{"text": "A"}]}]}),
+        ("SQuAD article", {"paragraphs": [{"qas": [{"question": "Q", "answers": [{"text": "A"}]}]}]}),
+        ("SQuAD", {"data": [{"paragraphs": [{"qas": [{"question": "Q", "answers": [{"text": "A"}]}]}]}]}),
+        ("OASST tree", {"prompt": TREE}),
+        ("OASST message", {"message_id": "1", "parent_id": None} | TREE),
     ],
 )
 def test_a_known_shape_becomes_a_question_and_an_answer(name, row):
@@ -66,7 +85,7 @@ def test_a_known_shape_becomes_a_question_and_an_answer(name, row):
 
 def test_every_format_is_tried_above():
     rows = test_a_known_shape_becomes_a_question_and_an_answer.pytestmark[0].args[1]
-    assert {name for name, _ in rows} == set(FORMATS)
+    assert {name for name, _ in rows} == set(FORMATS) - {"text"}
 
 
 def test_an_alpaca_input_follows_the_instruction_after_an_empty_line():
@@ -128,9 +147,9 @@ def test_a_question_that_is_null_is_not_replaced_by_its_context():
         ({"answer": "A"}, "missing-question", "no `question`", "Add `question`"),
         ({"prompt": "Q", "response": None}, "null-field", "`response` is null", "delete the line"),
         (
-            {"text": "Once."},
+            {"story": "Once."},
             "unknown-shape",
-            "The keys `text` are no known shape.",
+            "The keys `story` are no known shape.",
             "`prompt` and `response`",
         ),
         ({}, "unknown-shape", "empty", "Delete"),
@@ -182,7 +201,6 @@ def chat(*turns) -> dict:
             "Message 2 of `messages` has an object",
         ),
         (chat(("user", "Q"), ("narrator", "A")), "unknown-role", "“narrator”"),
-        (chat(("user", "Q"), ("tool", "A"), ("assistant", "A")), "unknown-role", "“tool”"),
         (chat(("user", "Q")), "no-answer", "no answer"),
         (chat(("system", "S")), "no-answer", "no answer"),
         (chat(("system", "")), "no-answer", "no answer"),
@@ -215,32 +233,6 @@ def test_a_number_in_a_conversation_is_refused():
     assert "a number" in refused(chat(("user", "Q"), ("assistant", Number("7")))).why
 
 
-@pytest.mark.parametrize("extra", [{"tool_calls": [{"name": "f"}]}, {"function_call": {"name": "f"}}])
-def test_a_tool_call_is_refused_and_not_lost(extra):
-    assert (
-        refused(
-            {"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"} | extra]}
-        ).code
-        == "tool-call"
-    )
-
-
-@pytest.mark.parametrize("key", ["weight", "loss_weight"])
-def test_an_answer_that_is_not_to_be_learned_is_refused_and_not_learned(key):
-    def row(side, weight):
-        return {
-            "messages": [
-                {"role": role, "content": "x"} | ({key: weight} if role == side else {})
-                for role in ("user", "assistant")
-            ]
-        }
-
-    assert refused(row("assistant", Number("0"))).code == "weight-zero"
-    assert refused(row("assistant", Number("0.0"))).code == "weight-zero"
-    assert len(messages(row("assistant", Number("1")))) == 2
-    assert len(messages(row("user", Number("0")))) == 2
-
-
 def test_a_question_after_the_last_answer_is_left_out_with_a_warning():
     row = chat(("user", "Q"), ("assistant", "A"), ("user", "And?"), ("user", ""))
     assert (messages(row), remarks(row)) == (PAIR, ["unanswered-question"])
@@ -254,3 +246,112 @@ def test_two_messages_in_a_row_from_one_side_are_kept_with_a_warning():
 def test_a_conversation_that_begins_with_an_answer_is_kept_with_a_warning():
     row = chat(("system", "S"), ("assistant", "Welcome."), ("user", "Q"), ("assistant", "A"))
     assert (len(messages(row)), remarks(row)) == (4, ["answer-first"])
+
+
+def test_a_conversation_of_an_answer_alone_is_kept_with_a_warning():
+    assert remarks(chat(("assistant", "Welcome."))) == ["answer-first"]
+    assert remarks(chat(("system", "S"), ("assistant", "Welcome."))) == ["answer-first"]
+
+
+def test_a_text_alone_is_learned_whole_and_that_is_said_once_of_its_file():
+    assert messages({"text": "Once.", "source": "a book"}) == [("assistant", "Once.")]
+    assert remarks({"text": "Once."}) == []
+    assert detect({"text": "Once."}).remark.code == "whole-text"
+    assert [name for name, format in FORMATS.items() if format.remark] == ["text"]
+
+
+@pytest.mark.parametrize("half", [{"question": "Q"}, {"output": "A"}, {"chosen": "A", "rejected": "B"}])
+def test_a_text_beside_half_of_a_pair_is_not_learned_as_a_text(half):
+    assert detect({"text": "Once."} | half) is None
+    assert detect({"text": "Once."} | dict.fromkeys(half)).name == "text"
+
+
+def test_each_side_of_a_pair_may_be_a_list_of_messages_of_which_the_answers_are_learned():
+    row = {
+        "prompt": [
+            {"role": "user", "content": "q"},
+            {"role": "assistant", "content": "a"},
+            {"role": "user", "content": "Q"},
+        ],
+        "completion": [{"role": "assistant", "content": "A"}],
+    }
+    assert messages(row) == [("user", "q"), ("assistant", "a"), *PAIR]
+    assert [each.trained for each in told(row)[0].messages if each.role == "assistant"] == [False, True]
+    assert messages({"prompt": "Q", "response": row["completion"]}) == PAIR
+    row["prompt"][0]["content"] = Number("7")
+    assert "Message 1 of `prompt`" in refused(row).why
+
+
+def test_each_instance_of_a_task_is_a_conversation():
+    instances = [{"input": "one", "output": "un"}, {"input": "", "output": "?"}, {"output": "!"}]
+    found = told({"instruction": "Translate.", "instances": instances})
+    assert [each.messages[0].content for each in found] == ["Translate.\n\none", "Translate.", "Translate."]
+    assert [each.messages[1].content for each in found] == ["un", "?", "!"]
+
+
+@pytest.mark.parametrize("entry", ["x", {}, {"output": 7}, {"input": Number("7"), "output": "A"}])
+def test_an_instance_without_texts_is_refused(entry):
+    why = refused({"instruction": "Q", "instances": [{"input": "", "output": "A"}, entry]}).why
+    assert why.startswith("Entry 2 of `instances`")
+
+
+def test_a_system_prompt_may_be_called_system_prompt():
+    assert messages({"prompt": "Q", "response": "A", "system_prompt": "S"}) == [("system", "S"), *PAIR]
+    both = {"prompt": "Q", "response": "A", "system_prompt": "other", "system": "S"}
+    assert messages(both) == [("system", "S"), *PAIR]
+
+
+@pytest.mark.parametrize(
+    ("row", "fix"),
+    [
+        ({"prompt": "Q", "chosen": "A", "rejected": "B"}, "rename `chosen` to `response`"),
+        ({"question": "Q", "chosen": "A", "rejected": "B"}, "rename `chosen` to `answer`"),
+        ({"chosen": "H: Q A: A", "rejected": "H: Q A: B"}, "write each as a question and an answer"),
+        ({"chosen": [{"role": "user"}], "rejected": []}, "rename `chosen` to `messages`"),
+        (
+            {"prompt": [{"role": "user"}], "chosen": [{"role": "assistant"}], "rejected": []},
+            "rename `chosen` to `completion`",
+        ),
+        (
+            {"prompt": "Q", "chosen": [{"role": "user"}, {"role": "assistant"}], "rejected": []},
+            "rename `chosen` to `messages`",
+        ),
+        (
+            {"conversations": [{"from": "human", "value": "Q"}], "chosen": {"from": "gpt"}, "rejected": {}},
+            "add each of them to the end of its `conversations`",
+        ),
+    ],
+)
+def test_a_preference_is_refused_and_it_is_said_how_to_learn_what_was_chosen(row, fix):
+    remark = refused(row)
+    assert (remark.code, fix in remark.fix) == ("unknown-shape", True), remark
+
+
+def test_an_answer_that_was_judged_bad_is_not_learned():
+    good = chat(("user", "Q"), ("assistant", "A"))
+    assert messages(good | {"label": True}) == PAIR
+    assert refused(good | {"label": False}).code == "bad-answer"
+    assert refused({"prompt": "Q", "completion": "A", "label": False}).code == "bad-answer"
+    assert messages({"question": "Is it?", "answer": "No.", "label": False})[1] == ("assistant", "No.")
+
+
+def test_a_row_of_ten_thousand_keys_is_refused_at_once():
+    rows = [{f"key {number} of {row}": "x" for number in range(10_000)} for row in range(10)]
+    begin = perf_counter()
+    for row in rows:
+        assert "and 9992 more" in refused(row).why
+    assert perf_counter() - begin < 2
+
+
+def test_rows_whose_keys_are_all_different_do_not_fill_the_memory():
+    for number in range(3_000):
+        detect({f"{number}": "x", "prompt": "Q", "response": "A"})
+        detect({f"{number}" * 1_000: "x", "prompt": "Q", "response": "A"})
+    assert 0 < len(_CANDIDATES) <= 500
+    assert max(len(key) for keys in _CANDIDATES for key in keys) < 4_000
+
+
+def test_what_was_found_out_about_filled_keys_does_not_count_for_null_ones():
+    assert detect({"instruction": "Q", "output": "A", "response": "B"}).name == "alpaca"
+    assert detect({"instruction": "Q", "output": None, "response": "B"}).name == "dolly"
+    assert detect({"instruction": "Q", "output": "A", "response": None}).name == "alpaca"

@@ -66,7 +66,7 @@ def test_a_report_is_read_as_it_was_written(run):
 def test_the_file_says_what_the_other_rooms_read_from_it(run):
     write(run, REPORT)
     seen = json.loads((run.reports / "evaluation.json").read_text("utf-8"))
-    assert list(seen) == ["held_out", "settings", "scores", "answers", "prompts"]
+    assert list(seen) == ["held_out", "settings", "scores", "answers", "prompts", "by_source"]
     assert seen["scores"][0]["tuned"] == {"value": 10.1, "low": 9.0, "high": 12.0}
     assert seen["answers"][0]["base"] == {"text": "the the the", "tokens": 64, "ended": "length"}
     assert seen["answers"][0]["exact_match"] == {"base": 0, "tuned": 1}

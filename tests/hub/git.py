@@ -249,6 +249,9 @@ def page(hub: "Hub", request: Request, entries: list[Any]) -> Reply:
 def resolve(hub: "Hub", request: Request, type: str, id: str, revision: str, path: str) -> Reply:
     """The content of a small file; of a large one, where to get it."""
     repo = hub.readable(request, type, id)
+    if repo.gated:
+        refusal = "Access to this repository is restricted: you have not accepted its conditions."
+        raise HubError(403 if hub.token(request) else 401, refusal, "GatedRepo")
     commit = repo.at(revision)
     file = commit.tree.get(path)
     headers = {"X-Repo-Commit": commit.id}

@@ -123,7 +123,7 @@ def description(repo: Repo, revision: str = "main", *, blobs: bool = False) -> d
         "createdAt": repo.created,
         "lastModified": commit.date,
         "private": repo.private,
-        "gated": False,
+        "gated": "manual" if repo.gated else False,
         "disabled": False,
         "downloads": 0,
         "likes": 0,

@@ -127,6 +127,7 @@ class Repo:
     tags: dict[str, str] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)  # large files, by sha256, committed or not
     discussions: list[Discussion] = field(default_factory=list)
+    gated: bool = False  # files are for those who accepted conditions, which nobody has
 
     def __post_init__(self) -> None:
         self.commit("main", {".gitattributes": File(GIT_ATTRIBUTES)}, "initial commit", author="system")

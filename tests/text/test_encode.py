@@ -9,8 +9,9 @@ from transformers import PreTrainedTokenizerFast
 from core.data.examples import Example, Message, Source
 from core.errors import TextError
 from core.spec import TemplateSettings
-from core.text.encode import BATCH, NOT_TRAINED, Encoded, as_labels, encode, show, will_it_stop
-from core.text.templates import Template, add_chat_tokens, template_for
+from core.text.encode import NOT_TRAINED, Encoded, Encoding, as_labels, encode, show, will_it_stop
+from core.text.templates import Template, Written, add_chat_tokens, template_for
+from core.text.tokens import BATCH
 from tests.text.conftest import KINDS
 from tests.text.test_templates import gluing
 from tests.text.texts import ODD, PROSE
@@ -58,12 +59,12 @@ def test_the_counts_are_those_of_the_rows(gpt):
         label != NOT_TRAINED for row in encoding.rows for label in as_labels(row)
     )
     assert encoding.longest == len(encoding.rows[1].ids) > len(encoding.rows[0].ids)
-    assert (encoding.cut_rows, encoding.cut_tokens, encoding.skipped, encoding.problems) == (0, 0, (), ())
+    assert (encoding.cut_rows, encoding.cut_tokens, encoding.skipped, encoding.problems) == (0, 0, 0, ())
 
 
 def test_nothing_to_encode_is_an_empty_encoding(gpt):
     encoding = encode([], *gpt, 100)
-    assert (encoding.rows, encoding.tokens, encoding.longest) == ((), 0, 0)
+    assert (len(encoding.rows), encoding.tokens, encoding.longest) == (0, 0, 0)
 
 
 def test_labels_are_the_ids_of_what_is_trained():
@@ -79,10 +80,10 @@ def test_padding_that_is_the_end_of_sequence_hides_no_ending(gpt):
 
 
 def test_settings_left_over_from_another_call_neither_pad_nor_cut(tokenizer, template):
-    wanted = encode([example(*PROSE[:2])], tokenizer, template, 1000).rows
+    wanted = list(encode([example(*PROSE[:2])], tokenizer, template, 1000).rows)
     for length in (4, 500):
         tokenizer([PROSE[0], "a"], padding="max_length", truncation=True, max_length=length)
-        assert encode([example(*PROSE[:2])], tokenizer, template, 1000).rows == wanted
+        assert list(encode([example(*PROSE[:2])], tokenizer, template, 1000).rows) == wanted
 
 
 # Longer than fits
@@ -90,7 +91,7 @@ def test_settings_left_over_from_another_call_neither_pad_nor_cut(tokenizer, tem
 
 def test_an_example_that_just_fits_is_whole(tokenizer, template):
     (whole,) = encode([example(*PROSE[:2])], tokenizer, template, 10_000).rows
-    assert encode([example(*PROSE[:2])], tokenizer, template, len(whole.ids)).rows == (whole,)
+    assert list(encode([example(*PROSE[:2])], tokenizer, template, len(whole.ids)).rows) == [whole]
 
 
 def test_a_longer_example_loses_its_end_and_its_stop_tokens_and_is_reported(tokenizer, template):
@@ -111,9 +112,10 @@ def test_an_example_whose_answer_is_cut_off_entirely_is_left_out_and_reported(to
     begins = whole.trained.index(True)
     assert len(encode([example(*PROSE[:2])], tokenizer, template, begins + 1).rows) == 1
     encoding = encode([example(*PROSE[:2], line=7)], tokenizer, template, begins)
-    assert encoding.rows == () and encoding.skipped == (Source("here.jsonl", 7),)
+    assert not encoding.rows and encoding.skipped == 1
     (problem,) = encoding.problems
     assert (problem.code, problem.severity) == ("answer-cut", "error")
+    assert problem.source == Source("here.jsonl", 7)
     assert f"begins at token {begins + 1}" in problem.why
 
 
@@ -122,8 +124,10 @@ def test_longer_examples_are_left_out_if_asked(tokenizer, template):
         [example("a", "b"), example(*PROSE[:2], line=2)], tokenizer, template, 40, overlong="skip"
     )
     assert [row.source.line for row in encoding.rows] == [1]
-    assert [source.line for source in encoding.skipped] == [2]
-    assert [(problem.code, problem.severity) for problem in encoding.problems] == [("too-long", "error")]
+    assert encoding.skipped == 1
+    assert [(each.code, each.severity, each.source.line) for each in encoding.problems] == [
+        ("too-long", "error", 2)
+    ]
 
 
 def test_every_example_is_a_row_or_is_skipped_with_an_error():
@@ -136,9 +140,8 @@ def test_every_example_is_a_row_or_is_skipped_with_an_error():
     examples.append(example("a" * 90, "b", line=3))
     encoding = encode(examples, tokenizer, template, 60)
     assert [row.source.line for row in encoding.rows] == [0, 2]
-    assert [source.line for source in encoding.skipped] == [1, 3]
-    errors = [problem.source for problem in encoding.problems if problem.severity == "error"]
-    assert errors == list(encoding.skipped)
+    errors = [problem.source.line for problem in encoding.problems if problem.severity == "error"]
+    assert errors == [1, 3] and encoding.skipped == 2
 
 
 # Looking at it
@@ -187,45 +190,54 @@ def test_an_example_that_cannot_be_encoded_is_not_shown_as_if_it_could():
 
 
 def claims(
-    rows: tuple[Encoded, ...], tokenizer: PreTrainedTokenizerFast, template: Template, stops: tuple[int, ...]
+    encoding: Encoding, tokenizer: PreTrainedTokenizerFast, template: Template, stops: tuple[int, ...]
 ) -> list[bool]:
-    checks = will_it_stop(rows, template, tokenizer, stops)
+    checks = will_it_stop(encoding, template, tokenizer, stops)
     assert all(check.text.endswith(".") for check in checks)
     return [check.ok for check in checks]
 
 
 def test_rows_as_encoded_stop(tokenizer, template):
-    rows = encode([example("a", "b"), example(*PROSE[:6])], tokenizer, template, 10_000).rows
-    assert claims(rows, tokenizer, template, template.stop_ids(tokenizer)) == [True, True, True]
+    encoding = encode([example("a", "b"), example(*PROSE[:6])], tokenizer, template, 10_000)
+    assert claims(encoding, tokenizer, template, template.stop_ids(tokenizer)) == [True, True, True]
 
 
-def test_one_row_whose_ending_is_not_trained_is_found(gpt):
+def test_one_answer_whose_ending_is_not_trained_is_found_among_those_of_a_row(gpt, monkeypatch):
     tokenizer, template = gpt
-    rows = list(encode([example("a", str(number)) for number in range(9)], tokenizer, template, 100).rows)
-    ids, trained = rows[4].ids, list(rows[4].trained)
-    trained[-2] = False  # the end of sequence; the last token is the newline
-    rows[4] = Encoded(ids, trained, rows[4].source)
-    checks = will_it_stop(rows, template, tokenizer, template.stop_ids(tokenizer))
+    written = type(template).write
+
+    def forgetful(template: Template, messages, tools=()) -> Written:
+        whole = written(template, messages, tools)
+        if messages[1].content != "4":
+            return whole
+        parts = list(whole.parts)
+        first_end = next(at for at, part in enumerate(parts) if part.special and part.trained)
+        del parts[first_end + 1]  # the end of sequence after the first of two answers
+        return whole._replace(parts=tuple(parts))
+
+    monkeypatch.setattr(type(template), "write", forgetful)
+    encoding = encode([example("a", str(number), "c", "d") for number in range(9)], tokenizer, template, 100)
+    checks = will_it_stop(encoding, template, tokenizer, template.stop_ids(tokenizer))
     assert [check.ok for check in checks] == [False, True, True]
     assert checks[0].text.startswith("1 of 9 whole examples are not trained to end")
 
 
 def test_a_generation_that_does_not_look_for_the_end_of_the_turn_is_found(gpt):
     tokenizer, template = gpt
-    rows = encode([example("a", "b")], tokenizer, template, 100).rows
-    assert claims(rows, tokenizer, template, (tokenizer.eos_token_id,)) == [True, False, True]
+    encoding = encode([example("a", "b")], tokenizer, template, 100)
+    assert claims(encoding, tokenizer, template, (tokenizer.eos_token_id,)) == [True, False, True]
 
 
 def test_padding_that_ends_answers_is_found(gpt):
     tokenizer, template = gpt
-    rows = encode([example("a", "b")], tokenizer, template, 100).rows
+    encoding = encode([example("a", "b")], tokenizer, template, 100)
     tokenizer.pad_token = "<|im_end|>"
-    assert claims(rows, tokenizer, template, template.stop_ids(tokenizer)) == [True, True, False]
+    assert claims(encoding, tokenizer, template, template.stop_ids(tokenizer)) == [True, True, False]
 
 
 def test_rows_that_were_cut_are_counted_and_not_held_against_the_whole_ones(gpt):
     tokenizer, template = gpt
-    rows = encode([example("a", "b"), example("a", PROSE[0])], tokenizer, template, 30).rows
-    checks = will_it_stop(rows, template, tokenizer, template.stop_ids(tokenizer))
+    encoding = encode([example("a", "b"), example("a", PROSE[0])], tokenizer, template, 30)
+    checks = will_it_stop(encoding, template, tokenizer, template.stop_ids(tokenizer))
     assert [check.ok for check in checks] == [True, True, True, False]
     assert checks[-1].text == "1 of 2 examples were cut: their ending is not learnt."

@@ -1,5 +1,8 @@
 """One template for training, chat and export: the same text, the same ids, and no words are obeyed."""
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -22,7 +25,7 @@ from core.text.templates import (
 from tests.text.conftest import KINDS
 
 HERE = Source("here.jsonl", 1)
-SYSTEM = "Réponds en \"une\" phrase.\n{{ messages }} {% raw %} {# 'x' #} \\n 🙂"
+SYSTEM = "Réponds en \"une\" phrase.\n{{ messages }} {% raw %} {# 'x' #} \\n \u2028 🙂"
 CONVERSATIONS = {
     "one turn": [("user", "Who are you?"), ("assistant", "The White Rabbit.")],
     "spaces around": [("user", "\n  Qui es-tu ?\t\n"), ("assistant", "  Le lapin  blanc.\n\n")],
@@ -38,6 +41,8 @@ CONVERSATIONS = {
     "two of the same side": [("user", "a"), ("user", "b"), ("assistant", "c"), ("assistant", "(d)")],
     "an answer first": [("assistant", "É..."), ("user", "?"), ("assistant", "1")],
     "nothing asked": [("user", ""), ("assistant", "…")],
+    "a text alone": [("assistant", "Il était une fois un renard.\n\nIl n'avait pas vu la mer.")],
+    "a system prompt in between": [("user", "a"), ("assistant", "b"), ("system", "c"), ("assistant", "d")],
 }
 
 
@@ -56,15 +61,32 @@ def tokenizer(make_tokenizer, request) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
+@pytest.fixture(params=["chatml", "instruct", "plain"])
+def kind(request) -> str:
+    return request.param
+
+
 @pytest.fixture(params=[None, SYSTEM], ids=["", "system"])
-def template(tokenizer, request) -> Template:
-    return template_for(TemplateSettings(system=request.param), tokenizer)
+def template(tokenizer, kind, request) -> Template:
+    return template_for(TemplateSettings(kind=kind, system=request.param), tokenizer)
 
 
 def encoded(turns: list[tuple[str, str]], tokenizer: PreTrainedTokenizerFast, template: Template) -> Encoded:
     encoding = encode([Example(messages(turns), HERE)], tokenizer, template, max_length=10_000)
-    assert encoding.skipped == ()
+    assert not encoding.skipped
     return encoding.rows[0]
+
+
+def stretches(row: Encoded, stops: Sequence[int]) -> list[tuple[int, int]]:
+    """Begin and end of each answer that is trained; one may follow another without anything in between."""
+    edges = [place for place in range(len(row.ids) + 1) if _is_edge(row, place, list(stops))]
+    return [(begin, end) for begin, end in pairwise(edges) if row.trained[begin]]
+
+
+def _is_edge(row: Encoded, place: int, stops: list[int]) -> bool:
+    trained = [False, *row.trained, False]
+    closed = row.ids[max(0, place - len(stops)) : place] == stops
+    return trained[place] != trained[place + 1] or (trained[place] and closed)
 
 
 @pytest.mark.parametrize("turns", CONVERSATIONS.values(), ids=CONVERSATIONS.keys())
@@ -91,23 +113,17 @@ def test_every_prompt_is_the_beginning_of_what_is_trained_and_training_begins_wh
             assert prompt == asked
         assert row.ids[: len(prompt)] == prompt
         begins.append(len(prompt))
-    edges = [place for place in range(1, len(row.ids)) if row.trained[place] and not row.trained[place - 1]]
-    assert edges == begins
+    assert [begin for begin, _ in stretches(row, template.stop_ids(tokenizer))] == begins
 
 
 @pytest.mark.parametrize("turns", CONVERSATIONS.values(), ids=CONVERSATIONS.keys())
 def test_answers_and_what_closes_them_are_trained_and_nothing_else(tokenizer, template, turns):
     row = encoded(turns, tokenizer, template)
     stops = list(template.stop_ids(tokenizer))
-    stretches: list[list[int]] = []
-    for place, (id_, trained) in enumerate(zip(row.ids, row.trained, strict=True)):
-        if trained and not row.trained[place - 1]:
-            stretches.append([])
-        if trained:
-            stretches[-1].append(id_)
+    found = [row.ids[begin:end] for begin, end in stretches(row, stops)]
     answers = [content.strip() for role, content in turns if role == "assistant"]
-    assert len(stretches) == len(answers)
-    for stretch, answer in zip(stretches, answers, strict=True):
+    assert len(found) == len(answers)
+    for stretch, answer in zip(found, answers, strict=True):
         assert stretch[-len(stops) :] == stops
         alone = tokenizer.decode(tokenizer(answer, add_special_tokens=False).input_ids)
         assert tokenizer.decode(stretch[: -len(stops)]).strip() == alone.strip()
@@ -170,8 +186,8 @@ def test_the_saved_tokenizer_writes_the_same_for_anyone_who_opens_it(tokenizer, 
             opened.apply_chat_template(as_dicts(turns))["input_ids"]
             == encoded(turns, tokenizer, template).ids
         )
-    settings = TemplateSettings(system=template.system)
-    assert template_for(settings, opened) == template
+    again = template_for(TemplateSettings(system=template.system), opened)
+    assert again == template and again.reason.startswith(f"The base's chat template is {template.kind}")
 
 
 # What somebody writes is never obeyed
@@ -214,7 +230,7 @@ def test_a_special_token_that_cannot_be_rewritten_leaves_the_example_out(make_to
     template = template_for(TemplateSettings(), tokenizer)
     good, bad = (Example(messages([("user", text), ("assistant", "ok")]), HERE) for text in ("a", "a § b"))
     encoding = encode([good, bad], tokenizer, template, 1000)
-    assert len(encoding.rows) == 1 and encoding.skipped == (HERE,)
+    assert len(encoding.rows) == 1 and encoding.skipped
     assert [problem.code for problem in encoding.problems] == ["special-token-in-text"]
 
 

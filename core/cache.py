@@ -1,0 +1,100 @@
+"""What was computed once and would be computed again: folders named by what they were made from.
+
+    with making("tokens", key) as folder: ...      found("tokens", key) -> that folder, from now on
+
+Everything in it can be deleted at any time. ATELIER_CACHE names another place than ~/.cache/atelier.
+"""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+LIMIT = 20 * 2**30  # bytes; the entries that were used longest ago go first
+ABANDONED = 24 * 3600  # seconds after which an unfinished entry is nobody's any more
+
+
+def root() -> Path:
+    """The folder of all entries; one in the temporary folder where the usual place cannot be written."""
+    wanted = os.environ.get("ATELIER_CACHE")
+    return _writable(wanted or str(Path.home() / ".cache" / "atelier"))
+
+
+@cache
+def _writable(wanted: str) -> Path:
+    try:
+        Path(wanted).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=wanted):
+            return Path(wanted)
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="atelier-"))
+
+
+def key_of(*parts: object) -> str:
+    """A name for what these parts make; the same on every machine."""
+    return sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+@cache
+def code_of(*packages: str) -> str:
+    """A hash of all source files in these folders beside this one, so that a newer version makes its own entries."""
+    here = Path(__file__).parent
+    digest = sha256()
+    for package in packages:
+        for path in sorted((here / package).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def found(kind: str, key: str) -> Path | None:
+    """The entry, which counts as used now; None if there is none."""
+    folder = root() / kind / key
+    try:
+        os.utime(folder)
+    except OSError:
+        return None
+    return folder
+
+
+@contextmanager
+def making(kind: str, key: str) -> Iterator[Path]:
+    """A folder to fill, which becomes the entry when the block ends well. Raises OSError where the disk is full."""
+    parent = root() / kind
+    parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=".", dir=parent))
+    try:
+        yield beside
+        try:
+            beside.rename(parent / key)
+        except OSError:
+            if not (parent / key).is_dir():  # otherwise another process was quicker, and made the same
+                raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    _make_room(parent / key)
+
+
+def _make_room(newest: Path) -> None:
+    """Forget entries, the least recently used first, until the rest fits the limit."""
+    sizes = {}
+    for folder in root().glob("*/*"):
+        try:
+            if folder.name.startswith(".") and time.time() - folder.stat().st_mtime > ABANDONED:
+                shutil.rmtree(folder, ignore_errors=True)
+            elif not folder.name.startswith("."):
+                sizes[folder] = (
+                    folder.stat().st_mtime,
+                    sum(file.stat().st_size for file in folder.iterdir()),
+                )
+        except OSError:
+            continue  # another process removed it
+    room = LIMIT
+    for folder, (_, size) in sorted(sizes.items(), key=lambda each: each[1][0], reverse=True):
+        room -= size
+        if room < 0 and folder != newest:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,74 @@
+"""A clean copy of a data set: what can be used, as JSON lines, with what can be mended mended; and what cannot, beside it."""
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.data.examples import DataReport, Example, Message
+from core.data.mending import mend
+from core.errors import DataError
+
+CLEANED, REJECTED = "cleaned.jsonl", "rejected.jsonl"
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """Where the copy is, and what was done to it."""
+
+    cleaned: Path
+    rejected: Path  # the rows that cannot be used, each as it was and why
+    kept: int
+    mended: dict[str, int]  # code -> examples
+
+
+def clean(report: DataReport, folder: Path, mending: bool = True) -> Cleaned:
+    """Write the examples of a report, and the rows it rejected, to a folder; DataError if that cannot be.
+
+    Reading the copy gives the same conversations, but for what was mended.
+    """
+    mended: Counter[str] = Counter()
+    cleaned, rejected = folder / CLEANED, folder / REJECTED
+    beside = folder / f".{CLEANED}.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with beside.open("w", encoding="utf-8") as file:
+            for example in _mended(report.examples, mended) if mending else report.examples:
+                file.write(json.dumps(as_row(example), ensure_ascii=False) + "\n")
+        beside.replace(cleaned)
+        shutil.copyfile(report.folder / REJECTED, rejected)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise DataError(
+            f"{folder} cannot be written: {error.strerror}. Choose another folder, or make room."
+        ) from None
+    return Cleaned(cleaned, rejected, len(report.examples), dict(mended))
+
+
+def as_row(example: Example) -> dict[str, Any]:
+    """An example as a row of JSON lines, in the shape `messages`."""
+    row: dict[str, Any] = {"messages": [_as_message(message) for message in example.messages]}
+    if example.tools:
+        row["tools"] = [json.loads(tool) for tool in example.tools]
+    return row
+
+
+def _as_message(message: Message) -> dict[str, Any]:
+    written: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.calls:
+        functions = ({"name": call.name, "arguments": call.arguments} for call in message.calls)
+        written["tool_calls"] = [{"type": "function", "function": function} for function in functions]
+    if message.role == "assistant" and not message.trained:
+        written["weight"] = 0
+    return written
+
+
+def _mended(examples: Iterable[Example], times: Counter[str]) -> Iterable[Example]:
+    for example in examples:
+        whole, remarks = mend(example)
+        times.update(remark.code for remark in remarks)
+        yield whole

@@ -1,0 +1,71 @@
+"""What is computed once is found again, and what is half done never is."""
+
+import os
+
+import pytest
+
+from core import cache
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    monkeypatch.setenv("ATELIER_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def make(key: str, content: bytes = b"x", kind: str = "tokens") -> None:
+    with cache.making(kind, key) as folder:
+        (folder / "file").write_bytes(content)
+
+
+def test_an_entry_is_found_once_it_is_made():
+    assert cache.found("tokens", "k") is None
+    make("k", b"made")
+    assert (cache.found("tokens", "k") / "file").read_bytes() == b"made"
+    assert cache.found("data", "k") is None
+
+
+def test_an_entry_that_failed_leaves_nothing(place):
+    with pytest.raises(ZeroDivisionError), cache.making("tokens", "k") as folder:
+        (folder / "file").write_bytes(b"half")
+        raise ZeroDivisionError
+    assert cache.found("tokens", "k") is None
+    assert list((place / "tokens").iterdir()) == []
+
+
+def test_two_who_make_the_same_entry_do_not_disturb_each_other():
+    with cache.making("tokens", "k") as slower:
+        (slower / "file").write_bytes(b"x")
+        make("k")
+    assert (cache.found("tokens", "k") / "file").read_bytes() == b"x"
+
+
+def test_the_entries_used_longest_ago_make_room(monkeypatch):
+    monkeypatch.setattr(cache, "LIMIT", 25)
+    for age, key in ((300, "oldest"), (200, "older"), (100, "old")):
+        make(key, b"0123456789")
+        folder = cache.root() / "tokens" / key
+        os.utime(folder, (folder.stat().st_mtime - age,) * 2)
+    assert cache.found("tokens", "older")  # which makes it the newest
+    make("new", b"0123456789")
+    assert [key for key in ("oldest", "older", "old", "new") if cache.found("tokens", key)] == [
+        "older",
+        "new",
+    ]
+
+
+def test_an_entry_larger_than_the_limit_is_still_there_for_who_made_it(monkeypatch):
+    monkeypatch.setattr(cache, "LIMIT", 5)
+    make("large", b"0123456789")
+    assert cache.found("tokens", "large")
+
+
+def test_a_place_that_cannot_be_written_is_replaced_by_a_temporary_one(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ATELIER_CACHE", str(tmp_path / "file" / "below"))
+    make("k")
+    assert cache.found("tokens", "k")
+
+
+def test_keys_differ_with_what_they_are_made_of():
+    assert cache.key_of("a", 1) == cache.key_of("a", 1) != cache.key_of("a", 2)
