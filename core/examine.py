@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from core.data import NoExamplesError
+from core.data.doctor.leakage import leaks
 from core.data.examples import Problem
-from core.data.leakage import leaks
 from core.data.report import as_dict, as_markdown, as_plain, conversation
 from core.data.select import Selected, select
 from core.errors import TextError

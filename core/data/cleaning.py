@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.data.doctor.mending import mend
 from core.data.examples import DataReport, Example, Message
-from core.data.mending import mend
 from core.errors import DataError
 
 CLEANED, REJECTED = "cleaned.jsonl", "rejected.jsonl"

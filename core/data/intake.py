@@ -19,17 +19,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from core import cache
-from core.data import columns, oasst
-from core.data.checks import check
+from core.data.doctor.checks import check
+from core.data.doctor.languages import languages
+from core.data.doctor.leakage import Known, benchmarks, contaminated, question
+from core.data.doctor.whole import Finding, Whole
 from core.data.examples import DataReport, Example, Message, Problem, Severity, Source
-from core.data.formats import Format, NumberError, Reading, detect, keyed, unknown, value_of
-from core.data.languages import languages
-from core.data.leakage import Known, benchmarks, contaminated, question
-from core.data.opening import Opened, Read, Unread, expand, opened
+from core.data.files.opening import Opened, Read, Unread, expand, opened
 from core.data.remarks import Remark, RowError, excerpt, quoted, visible
 from core.data.rows import Row
+from core.data.shapes import columns, oasst
+from core.data.shapes.formats import Format, NumberError, Reading, detect, keyed, unknown, value_of
 from core.data.store import Examples, Writer
-from core.data.whole import Finding, Whole
 from core.errors import DataError
 
 Made = tuple[tuple[Message, ...], tuple[str, ...], list[Remark]]  # messages, tools, what is said of them

@@ -8,9 +8,9 @@ import numpy as np
 
 from core.data import mix
 from core.data.examples import DataReport
-from core.data.formats import Reading
+from core.data.files.opening import expand
 from core.data.intake import read
-from core.data.opening import expand
+from core.data.shapes.formats import Reading
 from core.data.split import held_out
 from core.data.store import Examples
 from core.errors import DataError

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.data import NoExamplesError, read
-from core.data.formats import FORMATS
 from core.data.report import as_dict, summary
+from core.data.shapes.formats import FORMATS
 
 KEYS = sorted({key for format in FORMATS.values() for key in (*format.required, *format.optional)})
 SOME_KEYS = st.sampled_from(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.data import intake, read
-from core.data.formats import Reading
+from core.data.shapes.formats import Reading
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from core.data.files.lines import LongLine, decoded, lines
+from core.data.files.opening import expand, opened
+from core.data.files.unpack import AsUtf8, Unpacked, encoding, packing
 from core.data.generate import clean, markdown, tables
 from core.data.generate.documents import Block, Document, Passage, Section
 from core.data.generate.languages import language_of
-from core.data.lines import LongLine, decoded, lines
-from core.data.opening import expand, opened
 from core.data.remarks import Remark, visible
 from core.data.rows import Number, Unread
-from core.data.unpack import AsUtf8, Unpacked, encoding, packing
 from core.errors import DataError
 
 MOST_BYTES = 16 * 2**20  # of one text; more than fifty thick books

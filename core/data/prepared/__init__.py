@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from core.data.opening import Opened, expand, opened
+from core.data.files.opening import Opened, expand, opened
 from core.data.prepared.folder import Folder, Written, page, times
 from core.data.prepared.sets import SETS, Choices, PublicSet, Split, Tally, rows
 from core.data.remarks import visible

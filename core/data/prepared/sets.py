@@ -13,17 +13,17 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from core.data import oasst
 from core.data.examples import Message
-from core.data.fields import joined, lower_keys
-from core.data.lines import decoded, lines
-from core.data.opening import Opened
+from core.data.files.lines import decoded, lines
+from core.data.files.opening import Opened
+from core.data.files.unpack import AsUtf8, Unpacked, encoding, packing
 from core.data.prepared.books import read_book
 from core.data.prepared.passages import Turn, conversations
 from core.data.remarks import Remark, RowError, visible
 from core.data.rows import Read, Row, Unread
-from core.data.shape import Reading
-from core.data.unpack import AsUtf8, Unpacked, encoding, packing
+from core.data.shapes import oasst
+from core.data.shapes.fields import joined, lower_keys
+from core.data.shapes.shape import Reading
 from core.errors import DataError
 
 Split = Literal["train", "test"]

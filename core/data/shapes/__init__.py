@@ -1,0 +1,1 @@
+"""A row -> conversations: the shapes in which people write examples."""
