@@ -5,6 +5,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,8 @@ def clean(report: DataReport, folder: Path, mending: bool = True) -> Cleaned:
         beside.replace(cleaned)
         shutil.copyfile(report.folder / REJECTED, rejected)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder may not be there
+            beside.unlink()
         raise DataError(
             f"{folder} cannot be written: {error.strerror}. Choose another folder, or make room."
         ) from None

@@ -3,6 +3,7 @@
 import time
 import tracemalloc
 
+from core.data.doctor import whole
 from core.data.doctor.whole import Whole
 from core.data.examples import Call, Example, Message, Source
 
@@ -21,10 +22,10 @@ def numbered(pairs) -> list[Example]:
 
 
 def findings(examples, near=False):
-    whole = Whole(near)
+    taken = Whole(near)
     for each in examples:
-        whole.add(each)
-    return list(whole.findings(examples))
+        taken.add(each)
+    return list(taken.findings(examples))
 
 
 def said(examples, near=False):
@@ -97,6 +98,16 @@ def test_near_duplicates_are_found_among_thousands_of_unlike_rows():
     ]
     pairs[1500] = (pairs[3][0].upper(), pairs[3][1] + " indeed")
     assert (1500, "near-duplicate") in said(numbered(pairs), near=True)
+
+
+def test_only_so_many_rows_are_compared_and_where_it_ends_is_said(monkeypatch):
+    monkeypatch.setattr(whole, "LOOKS", 3)
+    rows = [("Tell me of the fox" + "." * n, "A long tale of a fox and a crow" + "!" * n) for n in range(8)]
+    assert said(numbered(rows), near=True) == [
+        (1, "near-duplicate"),
+        (2, "near-duplicate"),
+        (3, "near-duplicates-unseen"),
+    ]
 
 
 def test_an_answer_of_one_character_is_odd_only_where_most_are_long():
