@@ -108,7 +108,9 @@ def read(
         raise DataError("There is no data file to read: name one, such as sample:fables-en.")
     reading, drop = reading or Reading(), tuple(drop)
     thorough = thorough or not THOROUGH.isdisjoint(drop)
-    sources = [opened(name) for name in expand([str(file) for file in files])]
+    names = tuple(expand([str(file) for file in files]))
+    before = [_stamp(name) for name in names]
+    sources = [opened(name) for name in names]
     others = [opened(name) for name in expand([str(file) for file in against])]
     named = [[(source.name, source.sha256) for source in each] for each in (sources, others)]
     key = cache.key_of(cache.code_of("data"), named, reading, thorough)
@@ -117,14 +119,29 @@ def read(
         known = [
             Known.from_questions(each.name, map(question, read([each.name]).examples)) for each in others
         ]
-        names = tuple(source.name for source in sources)
         with cache.making("data", key) as beside:
             _Intake(beside, reading, names, known, thorough).read(sources)
+            for name, stamp in zip(names, before, strict=True):
+                if _stamp(name) != stamp:  # the hash of what it was must not stand for what was read
+                    raise DataError(
+                        f"{visible(name)} was written to while it was read: try again when it is finished."
+                    )
         folder = cache.found("data", key)
     report = _without(_saved(folder), drop)
     if not report.examples:
         raise NoExamplesError(_nothing_usable(report), report)
     return report
+
+
+def _stamp(name: str) -> tuple[int, int] | None:
+    """What changes when a file does; None for what is no file."""
+    from core.presets import data_file
+
+    try:
+        status = data_file(name).stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 class _Numbers(NamedTuple):

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -60,7 +61,10 @@ def tokenize(examples: Sequence[Example], tokenizer: PreTrainedTokenizerFast, te
     digests, first, copy_of = np.unique(examples.digests, return_index=True, return_inverse=True)
     distinct = examples.take(examples.places[first])
     serialized = tokenizer.backend_tokenizer.to_str()
-    key = cache.key_of(cache.code_of("text", "data"), digests.tobytes(), serialized, template)
+    made_by = [version(library) for library in ("tokenizers", "sentencepiece")]
+    key = cache.key_of(
+        cache.code_of("text", "data"), made_by, digests.tobytes(), serialized, tokenizer.unk_token, template
+    )
     folder = cache.found("tokens", key)
     if not folder:
         with cache.making("tokens", key) as beside:

@@ -9,6 +9,7 @@ import pytest
 
 from core.data import intake, read
 from core.data.shapes.formats import Reading
+from core.errors import DataError
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,6 +45,22 @@ def test_the_same_bytes_are_read_once_and_others_anew(tmp_path, monkeypatch):
     monkeypatch.undo()
     write(path, pair(1), pair(2), pair(3))
     assert read([path]).kept == 3
+
+
+def test_a_file_that_is_written_to_while_it_is_read_is_not_remembered(tmp_path, monkeypatch):
+    path = write(tmp_path / "rows.jsonl", pair(1), pair(2))
+    reads = intake._Intake.read
+
+    def disturbed(self, sources):
+        write(path, pair(3))
+        reads(self, sources)
+
+    monkeypatch.setattr(intake._Intake, "read", disturbed)
+    with pytest.raises(DataError, match="rows.jsonl was written to while it was read"):
+        read([path])
+    monkeypatch.undo()
+    write(path, pair(1), pair(2))
+    assert [each.messages[0].content for each in read([path]).examples] == ["What is 1?", "What is 2?"]
 
 
 def test_another_way_of_reading_is_not_taken_for_the_first(tmp_path):
