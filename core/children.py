@@ -29,7 +29,8 @@ class Asked:
         self.called = f"atelier {' '.join(arguments[:2])}"
         self.began = time.monotonic()
         # Files and not pipes: an answer may be larger than a pipe holds, and nobody reads while it is written.
-        self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+        self._out = tempfile.TemporaryFile()  # noqa: SIM115 (closed when the `with` is left)
+        self._err = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             [sys.executable, "-m", "core", *arguments, "--json"],
             stdin=subprocess.DEVNULL,

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.data import NoExamplesError
 from core.data.doctor.leakage import leaks
@@ -12,6 +12,9 @@ from core.data.report import as_dict, as_markdown, as_plain, conversation
 from core.data.select import Selected, select
 from core.errors import TextError
 from core.spec import RunSpec
+
+if TYPE_CHECKING:
+    from core.text.encode import Encoding  # brings transformers
 
 FIRST = 3  # examples shown as conversations
 LEAKS_SHOWN = 20
@@ -68,6 +71,15 @@ def _leaked(chosen: Selected) -> dict[str, Any]:
     return {"count": len(found), "first": [as_plain(problem) for problem in first]}
 
 
+def _counts(*encodings: "Encoding") -> dict[str, dict[str, int]]:
+    """Of all encodings: severity -> code -> examples."""
+    counts: dict[str, dict[str, int]] = {"error": {}, "warning": {}}
+    for encoding in encodings:
+        for (severity, code), times in encoding.counts.items():
+            counts[severity][code] = counts[severity].get(code, 0) + times
+    return counts
+
+
 def _tokens(spec: RunSpec, chosen: Selected, rows: int) -> dict[str, Any]:
     from core.text.encode import Lengths, encode, show, will_it_stop
     from core.text.load import load_text
@@ -96,6 +108,7 @@ def _tokens(spec: RunSpec, chosen: Selected, rows: int) -> dict[str, Any]:
             "skipped": encoded.skipped + measured.skipped,
         },
         "encoding_problems": [as_plain(each) for part in (encoded, measured) for each in part.problems],
+        "encoding_counts": _counts(encoded, measured),
         "stops": [
             asdict(each) for each in will_it_stop(encoded, text.template, text.tokenizer, text.stop_ids)
         ],

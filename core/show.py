@@ -16,6 +16,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
+from core.data.report import place
 from core.runs.events import Progress
 from core.runs.store import ENDED, Follower, Run
 
@@ -66,7 +67,7 @@ def lengths_text(seen: dict[str, Any]) -> str:
         first = seen["leaked"]["first"][0]
         lines.append(
             Text(
-                f"{leaked:,} held-out examples ask what is trained on, too; {first['file']}:{first['line']}: {first['why']}",
+                f"{leaked:,} held-out examples ask what is trained on, too; {place(first)}: {first['why']}",
                 style="yellow",
             )
         )
@@ -86,15 +87,11 @@ def lengths_text(seen: dict[str, Any]) -> str:
             )
             for cost in lengths["costs"][-4:]
         ]
-        if lengths["cut_rows"]:
-            lines.append(
-                Text(
-                    f"{lengths['cut_rows']:,} examples are cut at {lengths['max_length']:,} ({lengths['cut_tokens']:,} tokens).",
-                    style="red",
-                )
-            )
-        if lengths["skipped"]:
-            lines.append(Text(f"{lengths['skipped']:,} examples are left out.", style="red"))
+        for severity, style in (("error", "red"), ("warning", "yellow")):
+            for code, times in seen["encoding_counts"][severity].items():
+                first = next(each for each in seen["encoding_problems"] if each["code"] == code)
+                words = f"{times:,} examples, the first {place(first)}: {first['why']} {first['fix']}"
+                lines.append(Text(f"{words} [{code}]", style=style))
         lines += [Text(f"{'✓' if check['ok'] else '✗'} {check['text']}") for check in seen["stops"]]
     return _printed(console, lines)
 

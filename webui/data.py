@@ -1,101 +1,118 @@
-"""The Data page: choose examples, see what was read and what was not, and how the model will see them."""
+"""The Data page: choose examples, see what was read and what was not, and how the model will see them.
+
+The page reads nothing itself. What is chosen lies in the browser; whenever that changes, one process is asked what
+`atelier data check` says of it, and every part of the page shows its piece of the answer.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
 
 import gradio as gr
 
-from core import children, data, presets
-from core.errors import DataError
-from webui.chosen import chosen_data, chosen_settings, overrides, preset_of
+from core.errors import UserError
+from webui.chosen import FRESH, chosen_data, chosen_settings, overrides, preset_of
+from webui.intake.columns import Columns
+from webui.intake.keeping import Keeping
+from webui.intake.lengths import Lengths
+from webui.intake.mixture import Mixture
+from webui.intake.reading import Readings
+from webui.intake.sources import Sources
 from webui.render import data as render
 from webui.render.parts import alert, heading, hint, waiting
 from webui.render.train import arguments
-from webui.shared import SAMPLE, Shared, html, spoken
+from webui.shared import Shared, at_once, html, nowhere, spoken
 
-OWN = "own"
-SOURCES = [
-    ("Tales in English, built in", "sample:fables-en"),
-    ("Tales in French, built in", "sample:fables-fr"),
-    ("My own files", OWN),
-]
 ROWS = "4"  # whose tokens are shown
+READERS = 4  # people whose examples are read at the same time
+# Said again with every change: a button loses its words to a change that comes while the page is being built.
+USE = "Use these examples"
+READING = "Reading the examples …"
+HIDDEN = {"show_progress": "hidden", "api_visibility": "private"}
+LEAD = "Show it examples, in whatever file you have them. They are checked line by line before anything is trained on them."
 
 
 def room(shared: Shared, page: gr.Blocks) -> None:
-    chosen, settings = chosen_data(), chosen_settings()
-    html(
-        heading(
-            "What should the model learn?",
-            "Show it examples: one question and its answer, or one conversation, on each line of a .jsonl file.",
-        )
-    )
-    source = gr.Radio(SOURCES, value=SAMPLE, label="Examples", elem_id="source")
-    with gr.Row(visible=False) as own:
-        upload = _drop_zone("Examples to learn from", "upload")
-        upload_held_out = _drop_zone("Examples to measure on (optional)", "upload-held-out")
+    chosen, settings, shown, readings = chosen_data(), chosen_settings(), nowhere(), Readings()
+    html(heading("What should the model learn?", LEAD))
+    sources = Sources(shared)
     message = html(elem_id="message")
-    use = gr.Button("Use these examples", variant="primary", size="lg", elem_id="use")
-    html(hint(render.HONEST), elem_classes="honest")
-    report = html(waiting("Reading the examples …"), elem_id="report")
+    with gr.Row(elem_classes="acts next"):
+        use = gr.Button(USE, variant="primary", size="lg", interactive=False, elem_id="use")
+        busy = html(waiting(READING), elem_id="busy")
+    report = html(elem_id="report")
+    mixture, columns = Mixture(), Columns()
+    examples = html(elem_id="examples")
+    problems = html(elem_id="problems")
+    drop = gr.CheckboxGroup([], label="Leave out examples with", visible=False, elem_id="drop")
+    lengths = Lengths()
     tokens = html(elem_id="tokens")
+    keeping = Keeping(shared)
+    html(hint(render.HONEST), elem_classes="honest")
 
-    def show_choice(state: dict) -> dict:
-        files = state["files"] or [SAMPLE]
-        if files == [SAMPLE]:
-            # As it was drawn; whoever was quicker than this answer has chosen otherwise by now.
-            return {source: gr.skip(), own: gr.skip()}
-        picked = files[0] if files[0] in dict(map(reversed, SOURCES)) else OWN
-        return {source: picked, own: gr.Row(visible=picked == OWN)}
+    def show(seen: render.Seen, state: dict[str, Any], kept: dict[str, Any], other_files: bool) -> dict:
+        parts = (
+            sources.show(state), mixture.show(seen, state), columns.show(seen, state, other_files),
+            lengths.show(seen, kept), keeping.show(seen),
+        )  # fmt: skip
+        codes = render.droppable(seen, state["drop"])
+        drawn = {
+            report: shared.short(render.report(seen)),
+            examples: shared.short(render.examples(seen)),
+            problems: shared.short(render.problems(seen)),
+            drop: gr.CheckboxGroup(choices=codes, value=state["drop"], visible=bool(codes)),
+            tokens: shared.short(render.tokens(seen)),
+            use: gr.update(value=USE, interactive="error" not in seen),
+            message: shared.short(render.nothing(seen)),
+        }
+        return {component: value for part in parts for component, value in part.items()} | drawn
 
-    @spoken(message)
-    def choose(picked: str, state: dict) -> dict:
-        if picked == OWN:
-            return {own: gr.Row(visible=True)}
-        return {own: gr.Row(visible=False), chosen: {"files": [picked], "held_out": []}}
-
-    @spoken(message)
-    def bring(files: list[str]) -> dict:
-        return {chosen: {"files": [shared.keep(file) for file in files], "held_out": []}, upload: None}
-
-    @spoken(message)
-    def bring_held_out(files: list[str], state: dict) -> dict:
-        return {chosen: state | {"held_out": [shared.keep(file) for file in files]}, upload_held_out: None}
-
-    def read(state: dict) -> dict:
+    def read(state: dict, kept: dict, before: str | None, request: gr.Request) -> Iterator[dict]:
+        state = FRESH | state
+        files, now = json.dumps(state["files"]), json.dumps([state, kept])
+        # gradio sends what a stream yields first only with what it yields next, and one that yields once empties all.
+        yield {busy: waiting(READING)}
+        if (before or "").endswith(now):
+            yield {busy: ""}
+            return
         try:
-            seen = render.report(data.read(shared.files(state["files"])))
-            if state["held_out"]:
-                seen += render.report(data.read(shared.files(state["held_out"])), "To measure on")
-        except DataError as error:
-            seen = render.report(error.report) if error.report else ""
-            return {
-                report: shared.short(alert(str(error)) + seen),
-                tokens: "",
-                use: gr.Button(interactive=False),
-            }
-        cutting = waiting("Cutting them into tokens …")
-        return {report: shared.short(seen), tokens: cutting, use: gr.Button(interactive=True)}
+            words = arguments(preset_of(kept), overrides(shared, state, kept["values"]))
+            asked = ["data", "check", *words, "--rows", ROWS]
+            for answer in readings.answer(request.session_hash, now, asked):
+                if isinstance(answer, int):
+                    yield {busy: waiting(f"{READING} {answer} seconds")}
+                    continue
+                other_files = not (before or "").startswith(files)
+                yield show(answer, state, kept, other_files) | {busy: "", shown: f"{files} {now}"}
+            yield {shown: gr.skip()}
+        except UserError as error:
+            yield (
+                blank | sources.show(state) | {busy: "", shown: "", message: shared.short(alert(str(error)))}
+            )
 
-    @spoken(tokens)
-    def show_tokens(state: dict, kept: dict) -> dict:
-        changed, preset = overrides(shared, state, kept["values"]), preset_of(kept)
-        spec = presets.resolve(preset, overrides=changed)
-        seen = children.ask("data", "show", *arguments(preset, changed), "--rows", ROWS)
-        return {tokens: render.tokens(seen, spec.model.base, spec.train.max_length)}
+    @spoken(message)
+    def leave_out(codes: list[str], state: dict) -> dict:
+        return {chosen: FRESH | state | {"drop": codes}}
 
-    hidden = {"show_progress": "hidden", "api_visibility": "private"}
-
-    def then_read(event) -> None:
-        seen = event.then(read, chosen, [report, tokens, use], **hidden)
-        seen.then(show_tokens, [chosen, settings], tokens, **hidden)
-
-    then_read(page.load(show_choice, chosen, [source, own], **hidden))
-    then_read(source.input(choose, [source, chosen], [message, chosen, own], **hidden))
-    then_read(upload.upload(bring, upload, [message, chosen, upload], **hidden))
-    measured = [message, chosen, upload_held_out]
-    then_read(upload_held_out.upload(bring_held_out, [upload_held_out, chosen], measured, **hidden))
+    everything = [shown, busy, message, use, report, examples, problems, drop, tokens]
+    for part in (sources, mixture, columns, lengths, keeping):
+        everything += part.outputs
+    blank = {part: "" for part in (report, examples, problems, tokens, lengths.plot, lengths.costs)} | {
+        hidden: gr.update(visible=False)
+        for hidden in (mixture.box, columns.box, drop, lengths.row, keeping.box)
+    }
+    blank[use] = gr.update(value=USE, interactive=False)
+    changed = [chosen.change, settings.change]
+    gr.on(changed, None, None, busy, js=at_once(READING), **HIDDEN)
+    gr.on(
+        changed, read, [chosen, settings, shown], everything,
+        trigger_mode="multiple", concurrency_limit=READERS, **HIDDEN,
+    )  # fmt: skip
+    page.load(sources.restore, chosen, [sources.source, *sources.panels], **HIDDEN)
+    sources.listen(chosen, message, **HIDDEN)
+    mixture.listen(chosen, message, **HIDDEN)
+    columns.listen(chosen, message, **HIDDEN)
+    lengths.listen(settings, message, **HIDDEN)
+    drop.input(leave_out, [drop, chosen], [message, chosen], **HIDDEN)
+    keeping.listen(chosen, settings, sources.named, sources.none_saved)
     use.click(None, None, None, js="() => { location.href = './train' }")
-
-
-def _drop_zone(label: str, elem_id: str) -> gr.File:
-    return gr.File(
-        label=label, file_count="multiple", file_types=[".jsonl"], height=150, min_width=280, elem_id=elem_id
-    )

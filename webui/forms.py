@@ -6,9 +6,9 @@ import gradio as gr
 from pydantic.fields import FieldInfo
 
 from core.presets import PRESETS, resolve
-from core.spec import settings
+from core.spec import Section, settings
 from webui.render.parts import plain
-from webui.render.train import FILES
+from webui.render.train import CHOSEN
 from webui.shared import html
 
 TOUCHED = (
@@ -45,7 +45,7 @@ Fields = dict[str, gr.components.Component]
 
 def form_settings() -> dict[str, FieldInfo]:
     """The settings that have a field, by path, in the order of the form: the often touched ones first."""
-    every = {path: info for path, info in settings().items() if path not in FILES}
+    every = {path: info for path, info in settings().items() if path not in CHOSEN}
     return {path: every[path] for path in TOUCHED} | every
 
 
@@ -79,7 +79,7 @@ def field(path: str, info: FieldInfo) -> gr.components.Component:
     options = choices(info)
     if options:
         return gr.Dropdown([("", AS_PRESET), *options], value=AS_PRESET, filterable=False, **words)
-    if is_list(info):
+    if is_list(info) or is_section(info):
         return gr.Textbox("", lines=2, max_lines=6, **words)
     if is_number(info):
         return gr.Number(**words)
@@ -102,6 +102,8 @@ def as_preset(name: str) -> dict[str, dict[str, Any]]:
             shown[path] = {"choices": [(f"{words} (preset)", AS_PRESET), *options]}
         elif is_list(info):
             shown[path] = {"placeholder": words or "one on each line"}
+        elif is_section(info):
+            shown[path] = {"placeholder": words or "name=value on each line"}
         else:
             shown[path] = {"placeholder": words or ("automatic" if is_number(info) else "none")}
     return shown
@@ -123,11 +125,19 @@ def parse(value: Any, info: FieldInfo) -> Any:
     """A field's content as the setting's plain value."""
     if bool in types(info):
         return value == "True"
-    if is_list(info):
-        return [line.strip() for line in str(value).splitlines() if line.strip()]
+    if is_list(info) or is_section(info):
+        lines = [line.strip() for line in str(value).splitlines() if line.strip()]
+        return _pairs(lines) if is_section(info) else lines
     if int in types(info) and float not in types(info) and float(value).is_integer():
         return int(value)
     return value
+
+
+def _pairs(lines: list[str]) -> dict[str, str] | str:
+    """`pad_id=0` on each line as settings by name; what is no pair is a short name, and the spec's to judge."""
+    if not all("=" in line for line in lines):
+        return "\n".join(lines)
+    return {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
 
 
 def explanation(preset_name: str) -> str:
@@ -168,6 +178,11 @@ def is_number(info: FieldInfo) -> bool:
 
 def is_list(info: FieldInfo) -> bool:
     return any(get_origin(each) is tuple for each in (info.annotation, *get_args(info.annotation)))
+
+
+def is_section(info: FieldInfo) -> bool:
+    """Whether a setting holds settings by name, as data.columns does."""
+    return any(isinstance(each, type) and issubclass(each, Section) for each in types(info))
 
 
 def bounds(info: FieldInfo) -> str:

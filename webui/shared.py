@@ -3,12 +3,14 @@
 import functools
 import hashlib
 import inspect
+import json
 import os
 import re
 import shutil
 import threading
 import zlib
 from collections.abc import Callable, Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,18 @@ import gradio as gr
 from core.errors import DataError, RunError, UserError
 from core.runs import Follower, Run, RunStore
 from core.runs.events import Progress
-from webui.render.parts import alert
+from webui.render.parts import alert, waiting
+from webui.sets import Sets
 from webui.talks import Talks
 
 ON_A_SPACE = "SPACE_ID" in os.environ
 SIGN_IN = ON_A_SPACE and "OAUTH_CLIENT_ID" in os.environ  # set where the Space's README says `hf_oauth: true`
 SAMPLE = "sample:fables-en"
+# With `hf:`, or the name could stand for a file of the server's own.
+HUB = re.compile(
+    r"hf:[\w-][\w.-]*/[\w-][\w.-]*(?:\?(?:subset|split|revision)=[\w.%+~-]+(?:&(?:subset|split|revision)=[\w.%+~-]+)*)?",
+    re.ASCII,
+)
 
 POLL = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private", "queue": False}
 
@@ -38,6 +46,7 @@ class Shared:
     def __init__(self, store: RunStore) -> None:
         self.store = store
         self.uploads = store.root.resolve() / ".data"
+        self.sets = Sets(self.uploads / "sets")
         self.talks = Talks()
         self._followers: dict[tuple[str, int], Follower] = {}
         self._reading = threading.Lock()
@@ -75,12 +84,12 @@ class Shared:
         return str(kept)
 
     def files(self, named: list[str] | None) -> list[str]:
-        """The files that a browser names, if they are ours to read: samples and what was brought to this page.
+        """The files that a browser names, if they are ours to read: samples, data sets on the Hub, what was brought here.
 
         A browser can send any path; the server must not open it.
         """
         for name in named or []:
-            if re.fullmatch(r"sample:[\w-]+", name):
+            if re.fullmatch(r"sample:[\w-]+", name) or HUB.fullmatch(name):
                 continue
             if not Path(name).resolve().is_relative_to(self.uploads):
                 raise DataError(
@@ -92,7 +101,8 @@ class Shared:
 
     def short(self, words: str) -> str:
         """Words in which a kept file is called what its owner calls it, without the folder it is kept in."""
-        return re.sub(rf"{re.escape(str(self.uploads))}/[0-9a-f]{{12}}/", "", words)
+        folder = re.escape(str(self.uploads))
+        return re.sub(rf"(?:{folder}|{escape(folder)})/(?:[0-9a-f]{{12}}|sets)/", "", words)
 
     def token(self, visitor: gr.OAuthToken | None) -> str | None:
         """Whose account to publish with: None leaves it to HF_TOKEN and `hf auth login`, as in the shell.
@@ -154,6 +164,11 @@ def html(value: str = "", **options: Any) -> gr.HTML:
     """A place for what `render` made: our own style alone, and no frame around it."""
     classes = f"bare {options.pop('elem_classes', '')}"
     return gr.HTML(value, apply_default_css=False, elem_classes=classes, **options)
+
+
+def at_once(sentence: str) -> str:
+    """For `js=`: a sign that something is being worked on, shown before the server has heard of it."""
+    return f"() => {json.dumps(waiting(sentence))}"
 
 
 def run_chooser() -> gr.Dropdown:

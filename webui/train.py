@@ -8,7 +8,7 @@ import gradio as gr
 from core import presets
 from core.runs import jobs
 from webui import forms
-from webui.chosen import chosen_data, chosen_settings, overrides, preset_of
+from webui.chosen import FRESH, OTHER, chosen_data, chosen_settings, fresh, offered, overrides, preset_of
 from webui.render import train as render
 from webui.render.parts import heading
 from webui.shared import SAMPLE, Shared, html, nowhere, spoken
@@ -21,6 +21,8 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     html(heading("How should it learn?", "A preset is enough. An empty field means: as the preset says."))
     with gr.Row(elem_classes="sides"):
         with gr.Column(scale=3, min_width=320):
+            examples = gr.Dropdown([], label="Examples", filterable=False, elem_id="data-set")
+            html(render.TO_DATA)
             preset = gr.Radio(
                 [(f"{name}: {forms.explanation(name)}", name) for name in presets.names()],
                 value="tiny",
@@ -41,12 +43,19 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     began = nowhere()
     paths = list(fields)
 
+    def choose(picked: str) -> dict:
+        state = fresh([picked])
+        return {data: gr.skip() if picked == OTHER else state, name: name_for(state)}
+
+    def name_for(state: dict) -> str:
+        return shared.store.free_name(Path((state["files"] or [SAMPLE])[0].removeprefix("sample:")).stem)
+
     def restore(state: dict, stored: dict) -> dict:
+        state = FRESH | state
         chosen, values = preset_of(stored), stored["values"]
-        stem = Path((state["files"] or [SAMPLE])[0].removeprefix("sample:")).stem
         look = forms.as_preset(chosen)
         filled = {fields[p]: gr.update(value=values.get(p, forms.empty(fields[p])), **look[p]) for p in paths}
-        return {preset: chosen, name: shared.store.free_name(stem)} | filled
+        return {preset: chosen, name: name_for(state), examples: offered(shared, state)} | filled
 
     def show_preset(chosen: str) -> dict:
         return {fields[path]: gr.update(**look) for path, look in forms.as_preset(chosen).items()}
@@ -64,7 +73,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
         return {
             kept: {"preset": chosen, "values": filled_in(values)},
             summary: render.summary(spec, chosen, changed),
-            back: gr.Button(visible=bool(render.changes(chosen, changed))),
+            back: gr.Button(visible=bool(render.changes(chosen, forms.read(filled_in(values))))),
         }
 
     @spoken(message)
@@ -77,9 +86,10 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     hidden = {"show_progress": "hidden", "api_visibility": "private"}
     every = [data, preset, *fields.values()]
     shown = [message, kept, summary, back]
-    page.load(restore, [data, kept], [preset, name, *fields.values()], **hidden).then(
+    page.load(restore, [data, kept], [examples, preset, name, *fields.values()], **hidden).then(
         preview, every, shown, **hidden
     )
+    examples.input(choose, examples, [data, name], **hidden).then(preview, every, shown, **hidden)
     preset.input(show_preset, preset, list(fields.values()), **hidden).then(preview, every, shown, **hidden)
     gr.on(
         [each.input for each in fields.values()], preview, every, shown, trigger_mode="always_last", **hidden

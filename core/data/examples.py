@@ -29,13 +29,17 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a row stands: the file as the user named it, and its line (the first is 1)."""
+    """Where a row stands: the file as the user named it, and its line (the first is 1).
+
+    `part` tells what begins on the same line apart: JSON may be one long line, and a row several conversations.
+    """
 
     file: str
     line: int
+    part: int = 1
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return f"{self.file}:{self.line}" + (f"#{self.part}" if self.part > 1 else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,13 @@ class DataReport:
     kinds: dict[str, str] = field(default_factory=dict)  # file -> "JSON lines", "CSV", ...
     sha256: dict[str, str] = field(default_factory=dict)  # file -> hash of its bytes
     columns: dict[str, tuple[str, ...]] = field(default_factory=dict)  # file -> the keys of its first rows
-    sample: tuple[dict[str, str], ...] = ()  # the first rows of the first file, as they stand there, shortened
+    sample: tuple[
+        dict[str, str], ...
+    ] = ()  # the first rows of the first file, as they stand there, shortened
+    guessed: dict[str, dict[str, str]] = field(
+        default_factory=dict
+    )  # file -> what its columns were taken to mean
+    droppable: tuple[str, ...] = ()  # codes of warnings about single examples, which may be left out for them
     languages: dict[str, float] = field(
         default_factory=dict
     )  # language -> its share of the examples looked at

@@ -149,7 +149,13 @@ class _Numbers(NamedTuple):
 
     places: array  # of the examples
     lines: array
+    parts: array
     first: list[NumberError]  # of the first LISTED of them
+
+    def each(self, file: str) -> Iterator[tuple[int, Source, NumberError]]:
+        """Place and source of every example; beyond LISTED, where it is only counted, with the first number."""
+        for place, line, part, number in zip_longest(self.places, self.lines, self.parts, self.first):
+            yield place, Source(file, line, part), number or self.first[0]
 
 
 class _Intake:
@@ -171,8 +177,9 @@ class _Intake:
         self.shapes: Counter[str] = Counter()
         self.columns: dict[str, list[str]] = {}
         self.sample: list[dict[str, str]] = []
+        self.guessed: dict[str, dict[str, str]] = {}
         self.warned: dict[str, array] = defaultdict(lambda: array("I"))  # code -> examples that have it
-        self.slips: dict[int, tuple[str, int, Remark]] = {}  # examples that turned out to be none
+        self.slips: dict[int, tuple[Source, Remark]] = {}  # examples that turned out to be none
 
     def read(self, sources: Sequence[Opened]) -> None:
         whole = Whole(self.thorough)
@@ -192,7 +199,7 @@ class _Intake:
             if self.count("warning", found.code):
                 self.problems.append(Problem(examples.source(found.index), "warning", *found.remark()))
         order = {name: number for number, name in enumerate(self.names)}
-        self.problems.sort(key=lambda each: (order[each.source.file], each.source.line))
+        self.problems.sort(key=lambda each: (order[each.source.file], each.source.line, each.source.part))
         np.savez(self.folder / "places.npz", kept=examples.places)
         np.savez(
             self.folder / "warned.npz", **{code: np.unique(found) for code, found in self.warned.items()}
@@ -208,6 +215,8 @@ class _Intake:
             "sha256": {source.name: source.sha256 for source in sources},
             "columns": self.columns,
             "sample": self.sample,
+            "guessed": self.guessed,
+            "droppable": sorted(self.warned),
             "languages": self.languages,
         }
         (self.folder / "report.json").write_text(json.dumps(report), "utf-8")
@@ -228,15 +237,16 @@ class _Intake:
         self.counts[severity, code] += 1
         return self.counts[severity, code] <= LISTED
 
-    def reject(self, name: str, line: int, remark: Remark, row: Row | str) -> None:
+    def reject(self, source: Source, remark: Remark, row: Row | str) -> None:
         """Write down a row that cannot be used, as it was."""
-        rejection = {"file": visible(name), "line": line} | remark._asdict() | {"row": _as_text(row)}
+        where = {"file": visible(source.file), "line": source.line, "part": source.part}
+        rejection = where | remark._asdict() | {"row": _as_text(row)}
         self.rejections.write(json.dumps(rejection, ensure_ascii=False) + "\n")
 
     def _write_slips(self, examples: Examples) -> None:
         with self._rejections("a") as self.rejections:
-            for place, (name, line, remark) in self.slips.items():
-                self.reject(name, line, remark, {"messages": list(map(asdict, examples[place].messages))})
+            for place, (source, remark) in self.slips.items():
+                self.reject(source, remark, {"messages": list(map(asdict, examples[place].messages))})
 
     def _rejections(self, mode: str) -> Any:
         return (self.folder / "rejected.jsonl").open(mode, encoding="utf-8", errors="backslashreplace")
@@ -259,27 +269,34 @@ class _File:
         self._used_keys: dict[frozenset[str], int] = {}  # of that shape -> the first line with these keys
         self._unused_keys: set[str] = set()
         self._said_once: set[str] = set()
+        self._here = Source(self.name, 0)  # where the latest example or rejected row stands
 
     def read(self, whole: Whole) -> None:
         self._whole = whole
         for line, row, remarks in self._understood(self.source.rows()):
             for remark in remarks:
-                self._say(line, remark)
+                self._say(Source(self.name, line), remark)
             if row is None:
                 continue
             self.rows += 1
             if isinstance(row, Unread):
-                self._reject(line, row.remark, row.text)
+                self._reject(self._next(line), row.remark, row.text)
                 continue
             try:
                 self._convert(line, row)
             except RowError as error:
-                self._reject(line, error.remark, row)
+                self._reject(self._next(line), error.remark, row)
         if not self.rows:
-            self._say(1, NO_ROWS)
+            self._say(Source(self.name, 1), NO_ROWS)
         self.intake.rows += self.rows
         self._settle_numbers()
         self.intake.shapes += self.shapes
+
+    def _next(self, line: int) -> Source:
+        """Where the next example or rejected row stands, which may be on the line of the one before."""
+        part = self._here.part + 1 if line == self._here.line else 1
+        self._here = Source(self.name, line, part)
+        return self._here
 
     def _understood(self, rows: Iterator[Read]) -> Iterator[Read]:
         """The rows; where they are parts of trees, the trees; and a guess of what unknown columns mean."""
@@ -305,7 +322,8 @@ class _File:
             guess = columns.guess(first)
             if guess:
                 self.reading = replace(self.reading, columns=guess.columns)
-                self._say(head[0].line, guess.remark)
+                self.intake.guessed[self.name] = guess.columns
+                self._say(Source(self.name, head[0].line), guess.remark)
         return everything
 
     def _convert(self, line: int, row: Row) -> None:
@@ -321,16 +339,17 @@ class _File:
         keys = tuple(row)
         found, numbers = self._checked(format, row)
         for messages, tools, remarks in found:
-            place = self.intake.writer.add(messages, tools, self.number, line, value)
-            self._whole.add(Example(messages, Source(self.name, line), tools))
+            source = self._next(line)
+            place = self.intake.writer.add(messages, tools, self.number, line, value, source.part)
+            self._whole.add(Example(messages, source, tools))
             for number in numbers:
-                self._park(format, number, place, line)
+                self._park(format, number, place, source)
             for remark in (*remarks, *said):
-                self._say(line, remark, place)
+                self._say(source, remark, place)
         if keys not in self._known_keys:
             self._known_keys.add(keys)
             for remark in self._about_keys(line, format, keys):
-                self._say(line, remark)
+                self._say(Source(self.name, line), remark)
 
     def _value(self, row: Row) -> tuple[float | None, tuple[Remark, ...]]:
         """What the column of difficulty holds; a row without such a number is learned all the same."""
@@ -385,14 +404,17 @@ class _File:
         if self._used_keys.setdefault(used, line) != line or used == first or format.name != self._first[0]:
             return
         if len(self._used_keys) == 2:
-            self._say(first_line, _others_differ(line))
+            self._say(Source(self.name, first_line), _others_differ(line))
         yield _other_keys(used, first, first_line)
 
-    def _park(self, format: Format, number: NumberError, place: int, line: int) -> None:
+    def _park(self, format: Format, number: NumberError, place: int, source: Source) -> None:
         """Note a number where a text belongs; what becomes of it is known when the file has been read."""
-        known = self._numbers.setdefault((format.name, number.key), _Numbers(array("I"), array("Q"), []))
+        known = self._numbers.setdefault(
+            (format.name, number.key), _Numbers(array("I"), array("Q"), array("I"), [])
+        )
         known.places.append(place)
-        known.lines.append(line)
+        known.lines.append(source.line)
+        known.parts.append(source.part)
         if len(known.first) < LISTED:
             known.first.append(number)
 
@@ -401,38 +423,37 @@ class _File:
 
         A file of sums and their results means its numbers; a single 7 among a thousand texts is a slip.
         """
-        slips: dict[int, tuple[int, Remark]] = {}  # line -> its example, and why it is none
+        slips = self.intake.slips
         for (name, _), found in self._numbers.items():
             if len(found.places) * 2 < self.shapes[name]:
-                for place, line, number in zip_longest(found.places, found.lines, found.first):
-                    slips.setdefault(line, (place, (number or found.first[0]).remark))
-        for line, (place, remark) in slips.items():
-            self._refuse(line, remark)
-            self.intake.slips[place] = (self.name, line, remark)
+                for place, source, number in found.each(self.name):
+                    if place not in slips:
+                        slips[place] = source, number.remark
+                        self._refuse(source, number.remark)
         for (name, _), found in self._numbers.items():
             if len(found.places) * 2 >= self.shapes[name]:
-                for place, line, number in zip_longest(found.places, found.lines, found.first):
-                    if line not in slips:
-                        self._say(line, _kept_as_text(number or found.first[0]), place)
+                for place, source, number in found.each(self.name):
+                    if place not in slips:
+                        self._say(source, _kept_as_text(number), place)
 
-    def _say(self, line: int, remark: Remark, place: int | None = None) -> None:
+    def _say(self, source: Source, remark: Remark, place: int | None = None) -> None:
         """Warn of a line; `place` is the example that was made of it, if the warning is about that."""
         intake = self.intake
         if place is not None:
             intake.warned[remark.code].append(place)
         if intake.count("warning", remark.code):
-            intake.problems.append(Problem(Source(self.name, line), "warning", *remark))
+            intake.problems.append(Problem(source, "warning", *remark))
 
-    def _reject(self, line: int, remark: Remark, row: Row | str) -> None:
-        self._refuse(line, remark)
-        self.intake.reject(self.name, line, remark, row)
+    def _reject(self, source: Source, remark: Remark, row: Row | str) -> None:
+        self._refuse(source, remark)
+        self.intake.reject(source, remark, row)
 
-    def _refuse(self, line: int, remark: Remark) -> None:
+    def _refuse(self, source: Source, remark: Remark) -> None:
         """Say that a row cannot be used."""
         intake = self.intake
         intake.rejected += 1
         if intake.count("error", remark.code):
-            intake.problems.append(Problem(Source(self.name, line), "error", *remark))
+            intake.problems.append(Problem(source, "error", *remark))
 
 
 def _shortened(row: Row) -> dict[str, str]:
@@ -468,6 +489,7 @@ def _saved(folder: Path) -> DataReport:
         examples=Examples.open(folder, files).take(kept),
         columns={file: tuple(keys) for file, keys in report.pop("columns").items()},
         sample=tuple(report.pop("sample")),
+        droppable=tuple(report.pop("droppable")),
         folder=folder,
         **report,
     )

@@ -29,9 +29,7 @@ def summary(seen: dict[str, Any], each: int | None = 3) -> str:
                 :each
             ]
             for one in alike:
-                lines.append(
-                    f"\n{one['file']}:{one['line']}: {severity}: {one['why']} [{code}]\n    {one['fix']}"
-                )
+                lines.append(f"\n{place(one)}: {severity}: {one['why']} [{code}]\n    {one['fix']}")
             if more := times - len(alike):
                 lines.append(f"    … and {_times(more, 'more line')} like this")
                 hidden += more
@@ -52,6 +50,8 @@ def as_dict(report: DataReport) -> dict[str, Any]:
         "kinds": {visible(file): kind for file, kind in report.kinds.items()},
         "columns": {visible(file): list(keys) for file, keys in report.columns.items()},
         "sample": list(report.sample),
+        "guessed": {visible(file): dict(meant) for file, meant in report.guessed.items()},
+        "droppable": list(report.droppable),
         "languages": dict(report.languages),
         "problems": [as_plain(problem) for problem in report.problems],
         "counts": {
@@ -66,6 +66,7 @@ def as_plain(problem: Problem) -> dict[str, Any]:
     return {
         "file": visible(problem.source.file),
         "line": problem.source.line,
+        "part": problem.source.part,
         "severity": problem.severity,
         "code": problem.code,
         "why": problem.why,
@@ -73,11 +74,17 @@ def as_plain(problem: Problem) -> dict[str, Any]:
     }
 
 
+def place(problem: dict[str, Any]) -> str:
+    """`poems.jsonl:3`, or `poems.json:1#12` where the line holds several."""
+    return f"{problem['file']}:{problem['line']}" + (f"#{problem['part']}" if problem["part"] > 1 else "")
+
+
 def conversation(example: Example) -> dict[str, Any]:
     """An example as plain values: where it stands, and who says what."""
     return {
         "file": visible(example.source.file),
         "line": example.source.line,
+        "part": example.source.part,
         "tools": list(example.tools),
         "messages": [
             {
@@ -120,7 +127,7 @@ def as_markdown(seen: dict[str, Any]) -> str:
             lines += ["|---|---:|---|---|---|"]
         for code, times in seen["counts"][severity].items():
             alike = [each for each in found if each["code"] == code]
-            where = ", ".join(_code(f"{each['file']}:{each['line']}") for each in alike[:ALIKE])
+            where = ", ".join(_code(place(each)) for each in alike[:ALIKE])
             words = (_cell(alike[0]["why"]), _cell(alike[0]["fix"]))
             lines.append(f"| {code} | {times:,} | {where} | {words[0]} | {words[1]} |")
     return "\n".join(lines) + "\n"

@@ -8,11 +8,11 @@
 """
 
 import json
-import mmap
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from struct import Struct
+from threading import Lock
 from typing import overload
 
 import numpy as np
@@ -20,10 +20,13 @@ import orjson
 
 from core.data.examples import Call, Example, Message, Source
 
-RECORD = Struct("<QQdII")
-INDEX = np.dtype([("end", "<u8"), ("digest", "<u8"), ("value", "<f8"), ("line", "<u4"), ("file", "<u4")])
+RECORD = Struct("<QQdIII")
+INDEX = np.dtype(
+    [("end", "<u8"), ("digest", "<u8"), ("value", "<f8"), ("line", "<u4"), ("file", "<u4"), ("part", "<u4")]
+)
 NO_VALUE = float("nan")
 LARGE = 2**20  # bytes from which the plain json module is used: orjson takes 15 times the size of a text
+AT_ONCE = 2**25  # bytes of conversations that are read together
 BLOCK = 4096  # examples whose records are looked up together
 
 
@@ -50,6 +53,7 @@ class Writer:
         file: int,
         line: int,
         value: float | None = None,
+        part: int = 1,
     ) -> int:
         """The place of the example that is added now, the first being 0. Texts must be fit for UTF-8."""
         written = _written(messages)
@@ -58,7 +62,7 @@ class Writer:
         self._end += len(body)
         self._examples.write(body)
         value = NO_VALUE if value is None else value
-        self._index.write(RECORD.pack(self._end, digest, value, line, file))
+        self._index.write(RECORD.pack(self._end, digest, value, line, file, part))
         self.count += 1
         return self.count - 1
 
@@ -98,9 +102,9 @@ class Examples(Sequence[Example]):
     """Examples in a folder, in some order. Taking some of them copies nothing; reading one takes microseconds."""
 
     def __init__(
-        self, body: mmap.mmap | bytes, index: np.ndarray, files: tuple[str, ...], places: np.ndarray
+        self, bodies: "_Bodies", index: np.ndarray, files: tuple[str, ...], places: np.ndarray
     ) -> None:
-        self._body = body
+        self._bodies = bodies
         self._index = index
         self._files = files
         self.places = places  # of these examples among all in the folder
@@ -109,10 +113,7 @@ class Examples(Sequence[Example]):
     def open(cls, folder: Path, files: tuple[str, ...]) -> "Examples":
         """All examples in the folder. `files` are the names that their sources have."""
         index = np.fromfile(folder / "index.bin", INDEX)
-        with (folder / "examples.bin").open("rb") as file:
-            # An empty file cannot be mapped.
-            body = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if len(index) else b""
-        return cls(body, index, files, np.arange(len(index), dtype=np.uint32))
+        return cls(_Bodies(folder / "examples.bin"), index, files, np.arange(len(index), dtype=np.uint32))
 
     def __len__(self) -> int:
         return len(self.places)
@@ -133,12 +134,12 @@ class Examples(Sequence[Example]):
 
     def take(self, places: np.ndarray) -> "Examples":
         """The examples at these places of the folder, in that order; one may come several times."""
-        return Examples(self._body, self._index, self._files, places)
+        return Examples(self._bodies, self._index, self._files, places)
 
     def source(self, at: int) -> Source:
         """Where an example stands, without reading it."""
         record = self._index[self.places[at]]
-        return Source(self._files[record["file"]], int(record["line"]))
+        return Source(self._files[record["file"]], int(record["line"]), int(record["part"]))
 
     @property
     def digests(self) -> np.ndarray:
@@ -166,17 +167,44 @@ class Examples(Sequence[Example]):
         return np.diff(ends, prepend=np.uint64(0))[self.places]
 
     def _read(self, places: np.ndarray) -> Iterator[Example]:
-        loads, body, files = orjson.loads, self._body, self._files
         for first in range(0, len(places), BLOCK):
             block = places[first : first + BLOCK]
             records = self._index[block]
-            begins = np.where(block == 0, 0, self._index["end"][np.maximum(block, 1) - 1])
-            fields = (records[name].tolist() for name in ("end", "line", "file", "value"))
-            for begin, end, line, file, value in zip(begins.tolist(), *fields, strict=True):
-                written, *tools = loads(body[begin:end]) if end - begin < LARGE else json.loads(body[begin:end])
+            begins = np.where(block == 0, 0, self._index["end"][np.maximum(block, 1) - 1]).astype(np.int64)
+            fields = (records[name].tolist() for name in ("line", "part", "file", "value"))
+            bodies = self._bodies.read(begins, records["end"].astype(np.int64))
+            for body, line, part, file, value in zip(bodies, *fields, strict=True):
+                written, *tools = orjson.loads(body) if len(body) < LARGE else json.loads(body)
                 yield Example(
                     _messages(written),
-                    Source(files[file], line),
+                    Source(self._files[file], line, part),
                     tuple(tools[0]) if tools else (),
                     None if value != value else value,
                 )
+
+
+class _Bodies:
+    """The conversations in a file, read as they are needed: a map of it would count as memory in use."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb", buffering=0)
+        self._moving = Lock()
+
+    def read(self, begins: np.ndarray, ends: np.ndarray) -> Iterator[bytes]:
+        """Each stretch; those that stand close together are fetched at once."""
+        low, high = int(begins.min()), int(ends.max())
+        if high - low < 2 * (ends - begins).sum() < AT_ONCE:
+            whole = self._fetch(low, high)
+            return (whole[b - low : e - low] for b, e in zip(begins.tolist(), ends.tolist(), strict=True))
+        return (self._fetch(b, e) for b, e in zip(begins.tolist(), ends.tolist(), strict=True))
+
+    def _fetch(self, begin: int, end: int) -> bytes:
+        with self._moving:
+            self._file.seek(begin)
+            parts, missing = [], end - begin
+            while missing and (
+                part := self._file.read(missing)
+            ):  # a read may give less than it was asked for
+                parts.append(part)
+                missing -= len(part)
+        return b"".join(parts)

@@ -66,6 +66,10 @@ def child_environment(token: str | None = None) -> dict[str, str]:
     environment["PYTHONUTF8"] = "1"  # whatever the console of a Windows machine speaks
     if token:
         environment["HF_TOKEN"] = token
+    elif "SPACE_ID" in environment:
+        # It is the owner's, and with it every visitor could read what is private to the owner.
+        for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+            environment.pop(name, None)
     return environment
 
 

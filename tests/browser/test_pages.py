@@ -1,7 +1,5 @@
 """Every page, for a person with a wide screen, a telephone, a dark room, and something to hide."""
 
-import json
-
 import pytest
 from playwright.sync_api import expect
 
@@ -9,7 +7,6 @@ from core import presets
 from tests.browser.conftest import NARROW, WIDE
 
 PAGES = ["", "train", "runs?run=full", "evaluate?run=full", "chat?run=full", "publish?run=full"]
-HOSTILE = '<img src=x onerror="document.title=1"> ${7*7} {{7*7}}'
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -32,19 +29,6 @@ def test_every_page_is_a_click_away_and_says_where_one_is(shown, context):
     for name in ("Train", "Runs", "Evaluate", "Chat", "Publish", "Data"):
         page.locator(".top").get_by_role("link", name=name, exact=True).click()
         expect(page.locator(".top a[aria-current=page]")).to_have_text(name)
-
-
-def test_markup_in_data_is_shown_as_text(shown, page, tmp_path):
-    rows = [{"question": HOSTILE, "answer": HOSTILE}] * 2 + [{"question": HOSTILE, "answer": ""}]
-    file = tmp_path / "<b>tales.jsonl"
-    file.write_text("\n".join(json.dumps(row) for row in rows))
-    page.goto(shown.url)
-    page.get_by_text("My own files").click()
-    page.set_input_files("#upload input[type=file]", file)
-    expect(page.locator(".examples")).to_contain_text(HOSTILE)
-    expect(page.locator("#tokens .tokens")).to_contain_text("onerror")
-    assert page.locator("#report img, #tokens img, #report b:has-text('tales')").count() == 0
-    assert page.title() == "Atelier"
 
 
 def test_the_chosen_data_and_settings_are_there_after_a_reload(shown, page, tmp_path):

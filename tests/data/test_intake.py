@@ -97,6 +97,29 @@ def test_a_conversation_of_a_row_that_cannot_be_used_costs_the_others_nothing(tm
     )
 
 
+def test_rows_on_one_line_are_told_apart(tmp_path):
+    path = tmp_path / "rows.json"
+    rows = [
+        pair(1),
+        pair(2),
+        pair(1),
+        {"prompt": "x"},
+        *({"prompt": f"{n}?", "response": n} for n in (5, 6)),
+        *map(pair, range(7, 20)),
+    ]
+    path.write_text(json.dumps(rows))
+    report = read([path])
+    assert (report.rows, report.kept, report.rejected) == (19, 16, 3)
+    assert [(str(each.source).rpartition("/")[2], each.code) for each in report.problems] == [
+        ("rows.json:1#3", "duplicate"),
+        ("rows.json:1#4", "missing-answer"),
+        ("rows.json:1#5", "wrong-type"),
+        ("rows.json:1#6", "wrong-type"),
+    ]
+    assert "rows.json:1;" in report.problems[0].why
+    assert str(report.examples[-1].source).endswith("rows.json:1#19")
+
+
 def test_a_slip_among_texts_is_rejected_and_written_down(tmp_path):
     rows = [pair(at) for at in range(9)] + [{"prompt": "What is 9?", "response": 9}]
     report = read([write(tmp_path / "rows.jsonl", *rows)])

@@ -30,7 +30,9 @@ def report(errors: int, warnings: int = 0, file: str = "rows.jsonl") -> DataRepo
 
 def test_a_summary_counts_and_names_the_shapes():
     assert summary(as_dict(report(0))) == "rows.jsonl: 1 row, 0 warnings.\nWritten as alpaca (1)."
-    assert summary(as_dict(report(1200, 1))).startswith("rows.jsonl: 1,201 rows, 1 used and 1,200 not, 1 warning.")
+    assert summary(as_dict(report(1200, 1))).startswith(
+        "rows.jsonl: 1,201 rows, 1 used and 1,200 not, 1 warning."
+    )
 
 
 def test_a_summary_shows_errors_first_and_each_with_place_reason_and_remedy():
@@ -64,11 +66,14 @@ def test_plain_values_hold_everything_and_can_be_written_as_json():
         "kinds": {"rows.jsonl": "JSON lines"},
         "columns": {},
         "sample": [],
+        "guessed": {},
+        "droppable": [],
         "languages": {},
         "problems": [
             {
                 "file": "rows.jsonl",
                 "line": 2,
+                "part": 1,
                 "severity": "error",
                 "code": "bad",
                 "why": "Reason 0.",

@@ -156,3 +156,11 @@ def test_a_name_is_taken_once(store):
     with pytest.raises(RunError, match="already"):
         store.create("a", quick())
     assert store.free_name("a b/c") == "a-b-c-1" and store.free_name("a") == "a-1"
+
+
+def test_the_token_of_a_space_is_not_lent_to_its_visitors(monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_of_the_owner")
+    assert jobs.child_environment()["HF_TOKEN"] == "hf_of_the_owner"  # on a machine of one's own
+    monkeypatch.setenv("SPACE_ID", "owner/space")
+    assert "HF_TOKEN" not in jobs.child_environment()
+    assert jobs.child_environment("hf_of_a_visitor")["HF_TOKEN"] == "hf_of_a_visitor"

@@ -23,12 +23,13 @@ CHANGES = {
     "template.system": "Answer in 'one' line.",
     "evaluate.prompts": "Who are you?\n\n  Where is Alice? ",
     "publish.private": "False",
+    "model.tokenizer_contract": "kind=unigram\n pad_id = 0 ",
 }
 
 
 def test_every_setting_has_a_field_but_for_the_files_chosen_elsewhere():
-    assert set(forms.form_settings()) | set(render.FILES) == set(settings())
-    assert set(render.FILES).isdisjoint(forms.form_settings())
+    assert set(forms.form_settings()) | set(render.CHOSEN) == set(settings())
+    assert set(render.CHOSEN).isdisjoint(forms.form_settings())
 
 
 @pytest.mark.parametrize("path", forms.form_settings())
@@ -39,7 +40,7 @@ def test_an_empty_field_leaves_its_setting_to_the_preset(path):
 
 def test_fields_become_plain_values_of_the_right_kind():
     assert forms.read(CHANGES) == {
-        "model": {"base": "owner/name"},
+        "model": {"base": "owner/name", "tokenizer_contract": {"kind": "unigram", "pad_id": "0"}},
         "method": {"kind": "lora", "target_modules": ["q_proj", "v_proj"]},
         "train": {
             "epochs": 2,
@@ -53,6 +54,13 @@ def test_fields_become_plain_values_of_the_right_kind():
         "evaluate": {"prompts": ["Who are you?", "Where is Alice?"]},
         "publish": {"private": False},
     }
+
+
+def test_a_short_name_stands_for_settings_by_name_and_another_is_refused():
+    named = presets.resolve("tiny", overrides=forms.read({"model.tokenizer_contract": "sp32k"}))
+    assert named.model.tokenizer_contract.vocabulary_size == 32_000
+    with pytest.raises(SpecError, match=r"model\.tokenizer_contract"):
+        presets.resolve("tiny", overrides=forms.read({"model.tokenizer_contract": "sp64k"}))
 
 
 def test_a_field_that_no_setting_has_is_passed_over():
@@ -85,16 +93,30 @@ def test_only_what_differs_from_the_preset_is_listed():
     assert changed == [("train.batch_size", str(tiny.batch_size), str(tiny.batch_size + 1))]
 
 
+CHOSEN = {
+    "files": ["my poems.csv", "hf:owner/name?split=test"],
+    "held_out_files": ["x.jsonl"],
+    "columns": {"question": "Spalte A", "answer": "--answer", "system": "a=b", "difficulty": "[0]"},
+    "drop": ["duplicate", "near-duplicate"],
+    "weights": [1.0, 2.5],
+}
+
+
 def test_the_command_line_shown_makes_the_same_spec():
-    overrides = merge(
-        forms.read(CHANGES), {"data": {"files": ["my poems.jsonl"], "held_out_files": ["x.jsonl"]}}
-    )
+    overrides = merge(forms.read(CHANGES), {"data": CHOSEN})
     line = render.command("tiny", overrides)
-    assert line.count("poems.jsonl") == 1
+    assert line.count("poems.csv") == 1
     _, bound, _ = cli.app.parse_args(shlex.split(line)[1:], exit_on_error=False, print_error=False)
     told = bound.arguments
     typed = cli._spec(told["files"], told["preset"], None, told["settings"])
     assert typed == presets.resolve("tiny", overrides=overrides)
+
+
+def test_what_is_chosen_of_the_data_is_listed_beside_the_preset():
+    spec = presets.resolve("tiny", overrides={"data": CHOSEN})
+    shown = render.summary(spec, "tiny", {"data": CHOSEN})
+    assert "question=Spalte A, answer=--answer" in shown and "duplicate, near-duplicate" in shown
+    assert "owner/name?split=test" in shown
 
 
 def test_the_yaml_shown_makes_the_same_spec(tmp_path):

@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-from core.data.examples import DataReport, Example, Message, Problem, Source
 from core.evaluate.report import Answer, Answered, Both, Interval, Prompted, Report, Score, Settings
 from core.publish.plan import PlannedFile, PublishPlan
 from core.runs.events import (
@@ -23,7 +22,7 @@ from core.runs.events import (
     advance,
 )  # fmt: skip
 from tests.conftest import quick
-from webui.render import charts, chat, data, evaluate, parts, publish, runs
+from webui.render import charts, chat, evaluate, parts, publish, runs
 from webui.talks import Said, Turn
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&"
@@ -121,23 +120,6 @@ def test_an_address_that_is_no_web_address_becomes_no_link():
 
 
 class TestHostileTextStaysText:
-    def test_in_a_data_report(self):
-        where = Source(f"/kept/{HOSTILE}.jsonl", 3)
-        message = (Message("user", HOSTILE), Message("assistant", HOSTILE))
-        report = DataReport(
-            files=(where.file,), rows=2, examples=(Example(message, where),), shapes={HOSTILE: 1},
-            problems=(Problem(where, "error", "not-json", HOSTILE, HOSTILE),),
-        )  # fmt: skip
-        assert not TAG.search(data.report(report)) and "&lt;img src=x" in data.report(report)
-
-    def test_in_tokens(self):
-        seen = {
-            "rows": [{"source": f"{HOSTILE}:1", "split": "train", "tokens": [{"text": HOSTILE, "id": 1, "state": "trained"}]}],
-            "stops": [{"ok": False, "text": HOSTILE}], "added_tokens": [HOSTILE], "examples": 1, "held_out": 0, "tokens": 1,
-            "trained_tokens": 1, "cut_rows": 0, "cut_tokens": 0, "skipped": 0, "longest": 1,
-        }  # fmt: skip
-        assert not TAG.search(data.tokens(seen, HOSTILE, 256))
-
     def test_in_a_run(self, store):
         run = store.create("poems", quick())
         run.console.write_text(HOSTILE)

@@ -1,11 +1,13 @@
 """What the pages share: files that survive, files that are refused, progress read once, and silence without news."""
 
 import shutil
+from html import escape
 
 import gradio as gr
 import pytest
 
 from core.errors import DataError, UserError
+from core.runs import RunStore
 from core.runs.events import Begun, Queued
 from tests.conftest import quick
 from webui.render.parts import alert
@@ -31,6 +33,10 @@ def test_an_upload_is_kept_under_its_own_name_and_content(shared, tmp_path):
     assert kept != shared.keep(upload(tmp_path, "poems.jsonl", "b\n"))
 
 
+def test_a_kept_name_keeps_its_kind(shared, tmp_path):
+    assert shared.keep(upload(tmp_path, "a" * 100 + ".csv.gz")).endswith("a.csv.gz")
+
+
 @pytest.mark.parametrize("name", ["--private.jsonl", "my poems (1).jsonl", "<b>.jsonl", "..jsonl"])
 def test_a_kept_name_is_harmless_in_a_shell_and_on_a_page(shared, tmp_path, name):
     kept = shared.keep(upload(tmp_path, name)).rpartition("/")[2]
@@ -38,11 +44,29 @@ def test_a_kept_name_is_harmless_in_a_shell_and_on_a_page(shared, tmp_path, name
 
 
 @pytest.mark.parametrize(
-    "named", ["/etc/passwd", "../secret.jsonl", "runs/.data/../poems/spec.yaml", "sample:../../secret"]
+    "named",
+    [
+        "/etc/passwd",
+        "../secret.jsonl",
+        "runs/.data/../poems/spec.yaml",
+        "sample:../../secret",
+        "core/spec.py",
+        "hf:../../secret",
+        "hf:owner/name?split=x&path=/etc",
+        "hf:/etc/passwd",
+    ],  # fmt: skip
 )
 def test_a_file_that_was_not_brought_to_the_page_is_refused(shared, named):
     with pytest.raises(DataError, match="not among the files brought to this page"):
         shared.files([named])
+
+
+def test_a_data_set_on_the_hub_is_named_as_one_and_never_a_file_of_the_server(shared):
+    assert shared.files(["hf:owner/name?subset=a%2Fb&split=test"]) == [
+        "hf:owner/name?subset=a%2Fb&split=test"
+    ]
+    with pytest.raises(DataError):
+        shared.files(["owner/name"])
 
 
 def test_a_kept_file_that_is_gone_is_asked_for_again(shared, tmp_path):
@@ -55,6 +79,12 @@ def test_a_kept_file_that_is_gone_is_asked_for_again(shared, tmp_path):
 def test_a_kept_file_is_called_what_its_owner_calls_it(shared, tmp_path):
     kept = shared.keep(upload(tmp_path, "poems.jsonl"))
     assert shared.short(f"{kept}:3 is empty.") == "poems.jsonl:3 is empty."
+    assert shared.short(f"{shared.uploads}/sets/poems.jsonl:3") == "poems.jsonl:3"
+
+
+def test_a_folder_with_a_name_that_is_escaped_on_a_page_is_not_shown_either(tmp_path):
+    shared = Shared(RunStore(tmp_path / "R&D"))
+    assert shared.short(escape(f"{shared.uploads}/0123456789ab/poems.jsonl")) == "poems.jsonl"
 
 
 def test_nothing_chosen_is_the_sample(shared):

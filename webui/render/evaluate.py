@@ -1,7 +1,7 @@
 """An evaluation's report: a verdict in words for each score, and every answer side by side."""
 
-from core.evaluate.report import Answer, Answered, Interval, Prompted, Report, Score
-from webui.render.data import source_words
+from core.evaluate.report import Answer, Answered, Interval, Prompted, Report, Score, Sourced
+from webui.render.data import file_name, source_words
 from webui.render.parts import count, hint, section, table, text
 
 ENDED = {
@@ -27,6 +27,7 @@ def report(found: Report | None) -> str:
     return (
         section("Scores", f"{how.confidence:.0%} intervals, from {how.resamples:,} resamples of the rows")
         + f'<div class="scores">{"".join(score(each) for each in found.scores)}</div>'
+        + by_source(found.by_source)
         + prompts(found.prompts)
         + answers(found.answers, how.max_new_tokens)
     )
@@ -44,6 +45,25 @@ def score(each: Score) -> str:
         f"[{number(each.difference.low, '+')}, {number(each.difference.high, '+')}].</p>"
         f"<p class=definition>{text(each.definition)}; {better}; measured on {each.n:,} {text(each.of)}.</p></article>"
     )
+
+
+def by_source(found: tuple[Sourced, ...]) -> str:
+    """Perplexity on each data set, where there are several."""
+    if not found:
+        return ""
+    rows = (
+        (
+            text(file_name(each.source)),
+            f"{each.score.n:,}",
+            *(
+                f"{number(side.value)} [{number(side.low)}, {number(side.high)}]"
+                for side in (each.score.base, each.score.tuned)
+            ),
+            f'<span class="badge {each.score.verdict.split()[0]}">{text(each.score.verdict)}</span>',
+        )
+        for each in found
+    )
+    return section("Perplexity by data set") + table(("Data set", "Rows", "Base", "Tuned", "Verdict"), rows)
 
 
 def answers(rows: tuple[Answered, ...], longest: int) -> str:

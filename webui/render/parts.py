@@ -1,5 +1,6 @@
 """The small parts that every page is made of."""
 
+import re
 from collections.abc import Iterable
 from html import escape
 from typing import Any
@@ -17,6 +18,11 @@ PAGES = {
 def text(value: object) -> str:
     """Any value as text that cannot become markup."""
     return escape(str(value), quote=True)
+
+
+def said(sentence: str) -> str:
+    """A sentence of core's, in which what stands between backticks is set as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", text(sentence))
 
 
 def header(here: str) -> str:
@@ -41,7 +47,7 @@ def section(title: str, aside: str = "") -> str:
 
 
 def alert(sentence: str) -> str:
-    return f'<p class="alert" role="alert">{text(sentence)}</p>'
+    return f'<p class="alert" role="alert">{said(sentence)}</p>'
 
 
 def hint(sentence: str) -> str:
@@ -107,10 +113,12 @@ def size(octets: float) -> str:
 
 def plain(value: Any) -> str:
     """A setting's value as a person writes it; empty for none."""
-    if value is None or value == []:
+    if value is None or value == [] or value == {}:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:g}"
-    return ", ".join(value) if isinstance(value, list) else str(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={plain(each)}" for name, each in value.items() if each is not None)
+    return ", ".join(map(plain, value)) if isinstance(value, list | tuple) else str(value)

@@ -10,8 +10,14 @@ from core.spec import RunSpec, settings
 from webui.render.data import file_name
 from webui.render.parts import hint, plain, section, table, text
 
-# Chosen on the Data page: these two settings have no field, and are named apart.
+# Named apart from the other settings.
 FILES = ("data.files", "data.held_out_files")
+# Chosen on the Data page: these settings have no field in the form.
+CHOSEN = (*FILES, "data.columns", "data.drop", "data.weights")
+
+TO_DATA = (
+    '<p class="hint">What is in them, and what else can be chosen: on the <a href="./">Data page</a>.</p>'
+)
 
 
 def summary(spec: RunSpec, preset: str, overrides: dict[str, Any]) -> str:
@@ -23,7 +29,7 @@ def summary(spec: RunSpec, preset: str, overrides: dict[str, Any]) -> str:
     return (
         f'<p class="plan">Trains <b>{text(how)}</b> of <b>{text(spec.model.base)}</b> on <b>{text(names)}</b>, '
         f"{text(passes)}.</p>"
-        + differences(preset, own)
+        + differences(preset, overrides)
         + section("The same in a shell")
         + f'<pre class="command">{unbroken(command(preset, overrides))}</pre>'
         + section("As YAML", "for --config")
@@ -92,6 +98,12 @@ def _flag(path: str, value: Any) -> list[str]:
     if isinstance(value, bool):
         section, _, name = path.partition(".")
         return [f"--{path.replace('_', '-')}" if value else f"--{section}.no-{name.replace('_', '-')}"]
-    if isinstance(value, list):
-        return [word for each in value for word in (f"--{path}", str(each))]
-    return [f"--{path}", plain(value) if isinstance(value, float) else str(value)]
+    if isinstance(value, dict):
+        return [
+            word for name, each in value.items() if each is not None for word in _flag(f"{path}.{name}", each)
+        ]
+    if isinstance(value, list | tuple):
+        return [word for each in value for word in _flag(path, each)]
+    word = plain(value) if isinstance(value, float) else str(value)
+    # A word that begins with a dash would be taken for another flag.
+    return [f"--{path}={word}"] if word.startswith("-") else [f"--{path}", word]

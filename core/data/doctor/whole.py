@@ -35,6 +35,7 @@ PARTNERS = 2
 BATCH = 1 << 18  # bytes of text whose words are hashed together
 
 ORDINARY = [("user", (), True), ("assistant", (), True)]
+NEAR_ROWS = 300_000  # the first rows of a set, among which nearly equal ones are looked for; 64 bytes and 60 microseconds each
 LOOKS = 100_000  # rows that are compared with their candidates, word by word; it takes a quarter of a millisecond each
 
 ROLES = {"system": 1, "user": 2, "assistant": 3, "tool": 4}
@@ -80,7 +81,7 @@ class Whole:
         elif len(answer.content.strip()) == 1:
             lone = self._lone_letters if answer.content.strip().isalnum() else self._lone_signs
             lone.append(len(self._conversations) - 1)
-        if self._near:
+        if self._near and len(self) <= NEAR_ROWS:
             self._near.add(example, value)
 
     def findings(self, examples: Sequence[Example]) -> Iterator[Finding]:
@@ -93,7 +94,7 @@ class Whole:
         settled = duplicate | other_answer
         short = np.zeros(len(self), bool)
         short[self._odd_answers()] = True
-        near = self._near.candidates(settled) if self._near else {}
+        near = self._near.candidates(settled[:NEAR_ROWS]) if self._near else {}
         worth_a_look = settled | short
         worth_a_look[list(near)] = True
         sides = lru_cache(64)(lambda index: _sides(examples[index]))
@@ -109,11 +110,13 @@ class Whole:
                 continue
             looks += index in near
             if index in near and looks == LOOKS:
-                yield Finding(index, "near-duplicates-unseen", _unseen)
+                yield Finding(index, "near-duplicates-unseen", partial(_unseen, LOOKS))
             elif looks < LOOKS and (partner := _nearly_the_same(index, near.get(index, ()), sides)):
                 yield Finding(index, "near-duplicate", partial(_near_duplicate, examples, *partner))
             elif short[index]:
                 yield Finding(index, "very-short-answer", partial(_very_short, examples, index))
+        if self._near and looks < LOOKS and len(self) > NEAR_ROWS:
+            yield Finding(NEAR_ROWS, "near-duplicates-unseen", partial(_unseen, NEAR_ROWS))
 
     def _odd_answers(self) -> list[int]:
         """Answers of one character where most are long. Some letters and digits are answers; a stray one is odd."""
@@ -307,10 +310,10 @@ def _near_duplicate(examples: Sequence[Example], partner: int, alike: float) -> 
     )
 
 
-def _unseen() -> Remark:
+def _unseen(rows: int) -> Remark:
     return Remark(
         "near-duplicates-unseen",
-        f"{LOOKS:,} rows that may be nearly the same as others were compared; from here on no more are.",
+        f"Rows that are nearly the same were looked for in {rows:,} rows; from here on they are not.",
         "Nothing to do; rows that are wholly the same are found everywhere.",
     )
 

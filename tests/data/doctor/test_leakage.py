@@ -82,7 +82,16 @@ def test_fingerprints_are_saved_without_any_text_and_read_back(tmp_path):
 def test_fingerprints_are_the_same_in_every_process(tmp_path):
     (tmp_path / "q.jsonl").write_text('{"question": "Who built the mill?"}\n')
     made = tmp_path / "q.npz"
-    command = [sys.executable, "-m", "core.data.doctor.benchmarks", tmp_path / "q.jsonl", made, "Mills", "--of", "3"]
+    command = [
+        sys.executable,
+        "-m",
+        "core.data.doctor.benchmarks",
+        tmp_path / "q.jsonl",
+        made,
+        "Mills",
+        "--of",
+        "3",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "1 of 3 questions of Mills." in done.stdout
     assert (

@@ -110,6 +110,18 @@ def test_only_so_many_rows_are_compared_and_where_it_ends_is_said(monkeypatch):
     ]
 
 
+def test_near_duplicates_are_looked_for_among_so_many_rows_and_where_that_ends_is_said(monkeypatch):
+    monkeypatch.setattr(whole, "NEAR_ROWS", 4)
+    rows = [("Tell me of the fox" + "." * n, "A long tale of a fox and a crow" + "!" * n) for n in range(8)]
+    assert said(numbered([*rows, rows[0]]), near=True) == [
+        (1, "near-duplicate"),
+        (2, "near-duplicate"),
+        (3, "near-duplicate"),
+        (8, "duplicate"),
+        (4, "near-duplicates-unseen"),
+    ]
+
+
 def test_an_answer_of_one_character_is_odd_only_where_most_are_long():
     sums = [(f"What is {n}?", str(n % 10)) for n in range(50)]
     assert said(numbered(sums)) == []

@@ -1,0 +1,87 @@
+"""Saved data sets: under a safe name, whole or not at all, and read again like any other."""
+
+import json
+
+import pytest
+
+from core.errors import DataError, UserError
+from webui.chosen import FRESH, OTHER, added, fresh, offered, overrides
+from webui.sets import Sets
+from webui.shared import SAMPLE, Shared
+
+ROWS = [{"question": f"What is in jar {n}?", "answer": f"Jar {n} holds plums."} for n in range(6)]
+
+
+@pytest.fixture
+def shared(store):
+    return Shared(store)
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "jars.jsonl"
+    path.write_text("\n".join([*map(json.dumps, [*ROWS, ROWS[0]]), "not JSON"]))
+    return path
+
+
+def test_a_saved_set_is_clean_and_has_its_report_beside_it(shared, file):
+    made = shared.sets.save("jars", [str(file)])
+    kept = shared.sets.path("jars")
+    assert made["kept"] == 6 and len(kept.read_text().splitlines()) == 6
+    assert json.loads(kept.with_suffix(".report.json").read_text())["rejected"] == 1
+    assert kept.with_suffix(".report.md").read_text().startswith("# Data report")
+    assert shared.sets.names() == ["jars"] and shared.files([str(kept)]) == [str(kept)]
+    assert sorted(path.name for path in shared.sets.folder.iterdir()) == [
+        "jars.jsonl",
+        "jars.report.json",
+        "jars.report.md",
+    ]
+
+
+def test_a_name_that_is_taken_is_refused_and_the_set_stays(shared, file):
+    shared.sets.save("jars", [str(file)])
+    before = shared.sets.path("jars").read_bytes()
+    with pytest.raises(DataError, match="already a data set called jars"):
+        shared.sets.save("jars", [SAMPLE])
+    assert shared.sets.path("jars").read_bytes() == before
+
+
+def test_what_cannot_be_cleaned_leaves_no_set(shared, tmp_path):
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("\n")
+    with pytest.raises(UserError, match="can be used"):
+        shared.sets.save("empty", [str(empty)])
+    assert shared.sets.names() == [] and list(shared.sets.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["", "..", "../x", "a/b", "/etc/x", ".hidden", "a" * 65, "a\n", "é", "a b", "<b>", "-x", "a\x00"]
+)
+def test_a_name_that_could_leave_the_folder_or_be_taken_amiss_is_refused(tmp_path, name):
+    with pytest.raises(DataError, match="cannot name a data set"):
+        Sets(tmp_path).path(name)
+
+
+def test_what_is_chosen_is_offered_by_name_wherever_it_came_from(shared):
+    shared.sets.folder.mkdir(parents=True)
+    path = shared.sets.path("jars")
+    path.write_text("{}\n")
+    saved = offered(shared, fresh([str(path)]))
+    assert saved.value == str(path) and ("jars", str(path)) in saved.choices
+    mixed = offered(shared, fresh(["hf:owner/name", SAMPLE]))
+    assert mixed.value == OTHER and mixed.choices[0] == ("owner/name and 1 more", OTHER)
+
+
+def test_other_examples_begin_afresh_and_more_examples_do_not():
+    state = FRESH | {"files": ["a"], "columns": {"question": "Q"}, "drop": ["duplicate"], "weights": [1.0]}
+    assert fresh(["b"]) == FRESH | {"files": ["b"]}
+    assert added(state, ["b", "a"]) == state | {"files": ["a", "b"], "weights": []}
+
+
+def test_what_a_browser_kept_from_an_earlier_version_is_still_understood(shared):
+    assert overrides(shared, {"files": [SAMPLE], "held_out": []}, {}) == {"data": {"files": [SAMPLE]}}
+
+
+def test_a_form_cannot_name_a_file_of_the_server_to_hold_questions_against(shared):
+    with pytest.raises(DataError, match="not among the files"):
+        overrides(shared, FRESH, {"data.against": "/etc/passwd"})
