@@ -16,7 +16,7 @@ def seen(**changes: Any) -> dict[str, Any]:
         "guessed": {}, "droppable": [], "languages": {}, "problems": [], "counts": {"error": {}, "warning": {}}, "measured": None,
         "examples": 1, "held_out": 1, "in_both": 0, "leaked": {"count": 0, "first": []},
         "shares": [], "first": [{"file": "/kept/0a1b/poems.csv", "line": 2, "part": 1, "tools": [], "messages": conversation}],
-        "lengths": lengths(), "tokens_error": None, "encoding_problems": [],
+        "lengths": lengths(), "tokens_error": None, "encoding_problems": [], "encoding_counts": {"error": {}, "warning": {}},
         "stops": [{"ok": True, "text": "It stops."}], "template": "chatml", "added_tokens": [],
         "tokens": [{"source": "/kept/0a1b/poems.csv:2", "split": "train",
                     "tokens": [{"text": "Who?", "id": 7, "state": "context"}]}],

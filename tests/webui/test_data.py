@@ -116,7 +116,9 @@ def test_a_data_set_on_the_hub_keeps_its_name():
 
 def test_a_long_message_is_shown_by_its_beginning():
     message = {"role": "user", "content": "a" * 5000, "trained": False, "calls": []}
-    shown = data.examples(seen(first=[{"file": "x", "line": 1, "tools": [], "messages": [message]}]))
+    shown = data.examples(
+        seen(first=[{"file": "x", "line": 1, "part": 1, "tools": [], "messages": [message]}])
+    )
     assert len(shown) < 2500 and "3,800 characters more" in shown
 
 
@@ -127,7 +129,9 @@ def test_an_answer_that_is_not_learned_says_so():
         "trained": False,
         "calls": [{"name": "f", "arguments": "{}"}],
     }
-    shown = data.examples(seen(first=[{"file": "x", "line": 1, "tools": [], "messages": [message]}]))
+    shown = data.examples(
+        seen(first=[{"file": "x", "line": 1, "part": 1, "tools": [], "messages": [message]}])
+    )
     assert "(not learned)" in shown and "f({})" in shown
 
 
@@ -174,7 +178,7 @@ class TestHostileTextStaysText:
             files=[HOSTILE], kinds={HOSTILE: HOSTILE}, shapes={HOSTILE: 1, "b": 1}, columns={HOSTILE: [HOSTILE]},
             sample=[{HOSTILE: HOSTILE}], languages={HOSTILE: 0.5, "b": 0.5}, problems=[bad, bad | {"why": "other"}],
             counts={"error": {}, "warning": {"refusal": 2}}, leaked={"count": 1, "first": [bad]}, measured=seen(files=[HOSTILE]),
-            first=[{"file": HOSTILE, "line": 1, "tools": [], "messages": [message]}], template=HOSTILE,
+            first=[{"file": HOSTILE, "line": 1, "part": 1, "tools": [], "messages": [message]}], template=HOSTILE,
             encoding_problems=[bad], stops=[{"ok": False, "text": HOSTILE}], lengths=lengths(base=HOSTILE), error=HOSTILE,
             tokens=[{"source": f"{HOSTILE}:1", "split": "train", "tokens": [{"text": HOSTILE, "id": 1, "state": "trained"}]}],
         )  # fmt: skip

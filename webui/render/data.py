@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from core.data.report import place
 from webui.render.parts import alert, count, figures, hint, said, section, text
 
 Seen = dict[str, Any]  # what `core.examine.examine` or `unusable` says
@@ -103,7 +104,7 @@ def _measured(seen: Seen | None, in_both: int) -> str:
     both = f"{count(in_both, 'example is', 'examples are')} trained on as well, and measure nothing."
     return (
         hint(words)
-        + problems(seen, "Problems in what is measured on")
+        + problems(seen, " of what is measured on")
         + (f'<p class="caution">{text(both)}</p>' if in_both else "")
     )
 
@@ -127,7 +128,7 @@ def languages(shares: dict[str, float]) -> str:
     return section("Languages", "as far as they can be told") + f'<ul class="shares">{bars}</ul>'
 
 
-def problems(seen: Seen, title: str = "Problems") -> str:
+def problems(seen: Seen, of: str = "") -> str:
     """Grouped by what is wrong, errors first, the most frequent first."""
     groups = [
         problem(code, severity, times, [each for each in seen["problems"] if each["code"] == code])
@@ -136,6 +137,7 @@ def problems(seen: Seen, title: str = "Problems") -> str:
     ]
     if not groups:
         return hint("Every row can be used, and nothing about them is odd.") if seen["rows"] else ""
+    title = ("Problems" if seen["counts"]["error"] else "Worth knowing") + of
     return section(title, f"{len(groups)} kinds" if len(groups) > 1 else "") + _groups(groups)
 
 
@@ -144,21 +146,24 @@ def encoding_problems(seen: Seen) -> str:
     alike: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for each in seen.get("encoding_problems", ()):
         alike.setdefault((each["severity"], each["code"]), []).append(each)
-    found = sorted(alike.items())
-    return _groups([problem(code, severity, len(each), each) for (severity, code), each in found])
+    return _groups(
+        [
+            problem(code, severity, seen["encoding_counts"][severity][code], each)
+            for (severity, code), each in sorted(alike.items())
+        ]
+    )
 
 
 def problem(code: str, severity: str, times: int, listed: Sequence[dict[str, Any]]) -> str:
     """One kind of problem: how often, what is wrong, what to do, and where."""
     first = listed[0] if listed else {"why": code, "fix": ""}
     same = all(each["why"] == first["why"] for each in listed)
-    where = " ".join(source(each["file"], each["line"]) for each in listed[:LINES])
+    where = " ".join(source(each) for each in listed[:LINES])
     more = times - min(times, LINES)
     details = ""
     if more or not same:
         rows = "".join(
-            f"<li>{source(each['file'], each['line'])} {'' if same else said(each['why'])}</li>"
-            for each in listed[:MORE_LINES]
+            f"<li>{source(each)} {'' if same else said(each['why'])}</li>" for each in listed[:MORE_LINES]
         )
         rest = times - min(len(listed), MORE_LINES)
         last = f"<li>… and {rest:,} more; the report below has them.</li>" if rest > 0 else ""
@@ -213,7 +218,7 @@ def sample(seen: Seen) -> str:
 def examples(seen: Seen) -> str:
     """The first examples as the conversations they were understood to be."""
     shown = "".join(
-        f'<article class="example"><small>{source(example["file"], example["line"])}</small>'
+        f'<article class="example"><small>{source(example)}</small>'
         + "".join(_message(message) for message in example["messages"])
         + "</article>"
         for example in seen.get("first", ())
@@ -271,14 +276,15 @@ def shortened(words: str) -> str:
     return words if len(words) <= LONG else f"{words[:LONG]} … and {len(words) - LONG:,} characters more"
 
 
-def source(file: str, line: int | str) -> str:
-    return f"<code>{text(file_name(file))}:{text(line)}</code>"
+def source(where: dict[str, Any]) -> str:
+    """`poems.jsonl:3` of a problem or an example; `poems.json:1#12` where a line holds several."""
+    return f"<code>{text(place(where | {'file': file_name(where['file'])}))}</code>"
 
 
 def source_words(where: str) -> str:
     """`/kept/0a1b/poems.jsonl:3` as `poems.jsonl:3`."""
     file, _, line = where.rpartition(":")
-    return source(file, line)
+    return f"<code>{text(file_name(file))}:{text(line)}</code>"
 
 
 def names(files: Iterable[str]) -> str:
