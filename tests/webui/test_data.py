@@ -179,7 +179,7 @@ class TestHostileTextStaysText:
             sample=[{HOSTILE: HOSTILE}], languages={HOSTILE: 0.5, "b": 0.5}, problems=[bad, bad | {"why": "other"}],
             counts={"error": {}, "warning": {"refusal": 2}}, leaked={"count": 1, "first": [bad]}, measured=seen(files=[HOSTILE]),
             first=[{"file": HOSTILE, "line": 1, "part": 1, "tools": [], "messages": [message]}], template=HOSTILE,
-            encoding_problems=[bad], stops=[{"ok": False, "text": HOSTILE}], lengths=lengths(base=HOSTILE), error=HOSTILE,
+            encoding_problems=[bad], encoding_counts={"error": {}, "warning": {"refusal": 1}}, stops=[{"ok": False, "text": HOSTILE}], lengths=lengths(base=HOSTILE), error=HOSTILE,
             tokens=[{"source": f"{HOSTILE}:1", "split": "train", "tokens": [{"text": HOSTILE, "id": 1, "state": "trained"}]}],
         )  # fmt: skip
         shown = "".join(
