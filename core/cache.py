@@ -5,7 +5,9 @@
 Everything in it can be deleted at any time. ATELIER_CACHE names another place than ~/.cache/atelier.
 """
 
+import atexit
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -15,6 +17,11 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
+from core.errors import UserError
+
+HOME = "atelier-cache"  # below the place that is named, so that nothing of anybody else is ever touched
+ENTRY = re.compile(r"[0-9a-f]{32}")
+UNFINISHED = ".making-"
 LIMIT = 20 * 2**30  # bytes; the entries that were used longest ago go first
 ABANDONED = 24 * 3600  # seconds after which an unfinished entry is nobody's any more
 
@@ -22,7 +29,7 @@ ABANDONED = 24 * 3600  # seconds after which an unfinished entry is nobody's any
 def root() -> Path:
     """The folder of all entries; one in the temporary folder where the usual place cannot be written."""
     wanted = os.environ.get("ATELIER_CACHE")
-    return _writable(wanted or str(Path.home() / ".cache" / "atelier"))
+    return _writable(str(Path(wanted) / HOME if wanted else Path.home() / ".cache" / "atelier"))
 
 
 @cache
@@ -32,7 +39,9 @@ def _writable(wanted: str) -> Path:
         with tempfile.TemporaryFile(dir=wanted):
             return Path(wanted)
     except OSError:
-        return Path(tempfile.mkdtemp(prefix="atelier-"))
+        folder = tempfile.mkdtemp(prefix="atelier-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        return Path(folder)
 
 
 def key_of(*parts: object) -> str:
@@ -63,20 +72,36 @@ def found(kind: str, key: str) -> Path | None:
 
 @contextmanager
 def making(kind: str, key: str) -> Iterator[Path]:
-    """A folder to fill, which becomes the entry when the block ends well. Raises OSError where the disk is full."""
+    """A folder to fill, which becomes the entry when the block ends well. UserError where the disk is full."""
     parent = root() / kind
-    parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=".", dir=parent))
+    beside = None
     try:
+        parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=parent))
         yield beside
         try:
             beside.rename(parent / key)
         except OSError:
             if not (parent / key).is_dir():  # otherwise another process was quicker, and made the same
                 raise
+    except OSError as error:
+        raise UserError(
+            f"The cache {root()} cannot be written: {error.strerror or error}. Make room there, or let ATELIER_CACHE "
+            "name another folder."
+        ) from error
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        if beside:
+            shutil.rmtree(beside, ignore_errors=True)
     _make_room(parent / key)
+
+
+def forget(folder: Path) -> None:
+    """Remove an entry: at once, or not at all, so that half an entry is never found."""
+    try:
+        away = folder.rename(folder.with_name(f"{UNFINISHED}{folder.name}"))
+    except OSError:
+        return  # another process was quicker, or has it open
+    shutil.rmtree(away, ignore_errors=True)
 
 
 def _make_room(newest: Path) -> None:
@@ -84,9 +109,9 @@ def _make_room(newest: Path) -> None:
     sizes = {}
     for folder in root().glob("*/*"):
         try:
-            if folder.name.startswith(".") and time.time() - folder.stat().st_mtime > ABANDONED:
+            if folder.name.startswith(UNFINISHED) and time.time() - folder.stat().st_mtime > ABANDONED:
                 shutil.rmtree(folder, ignore_errors=True)
-            elif not folder.name.startswith("."):
+            elif ENTRY.fullmatch(folder.name):
                 sizes[folder] = (
                     folder.stat().st_mtime,
                     sum(file.stat().st_size for file in folder.iterdir()),
@@ -97,4 +122,4 @@ def _make_room(newest: Path) -> None:
     for folder, (_, size) in sorted(sizes.items(), key=lambda each: each[1][0], reverse=True):
         room -= size
         if room < 0 and folder != newest:
-            shutil.rmtree(folder, ignore_errors=True)
+            forget(folder)

@@ -65,7 +65,10 @@ class Asked:
         """What it printed, as `ask` returns and raises it."""
         status, printed, said = self._process.returncode, _text(self._out), _text(self._err)
         if status == 0 or (status == 2 and printed):
-            return json.loads(printed)
+            answer = json.loads(printed)
+            if status == 2 and "files" not in answer and "error" in answer:
+                raise UserError(answer["error"])  # there is nothing more to say than that sentence
+            return answer
         if status == 2:
             raise UserError(said or f"`{self.called}` could not be carried out.")
         raise RuntimeError(f"`{self.called}` ended with status {status}:\n{said}")

@@ -20,7 +20,7 @@ from core.runs.store import Run, RunStore
 from core.spec import RunSpec, sentences
 
 app = App(
-    default_parameter=Parameter(negative_iterable=()),
+    default_parameter=Parameter(negative_iterable=(), consume_multiple=True),
     name="atelier",
     version=core.__version__,
     help="Fine-tune a language model: from a file of examples to a model that you can trust, talk to and publish.",
@@ -50,12 +50,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(sentences(error, RunSpec), file=sys.stderr)
     except CycloptsError as error:
         cause = error.__cause__
-        print(sentences(cause, RunSpec) if isinstance(cause, ValidationError) else error, file=sys.stderr)
+        said = sentences(cause, RunSpec) if isinstance(cause, ValidationError) else error
+        print(_harmless(said), file=sys.stderr)
     except UserError as error:
-        print(error, file=sys.stderr)
+        print(_harmless(error), file=sys.stderr)
     except KeyboardInterrupt:
         return STOPPED
     return 2
+
+
+def _harmless(said: object) -> str:
+    """An error's words, in which names from outside command no terminal."""
+    from core.data.remarks import visible
+
+    return "\n".join(map(visible, str(said).splitlines()))
 
 
 def entry() -> None:
@@ -101,21 +109,27 @@ def check(
     """
     from core.data import NoExamplesError
     from core.data.report import as_dict, summary
-    from core.examine import examine, unusable
+    from core.examine import examine, is_odd, unusable
     from core.show import lengths_text
 
-    spec = _spec(files, preset, config, settings)
     each = None if every else 3
     try:
-        seen = examine(spec, rows, tokens)
+        seen = examine(_spec(files, preset, config, settings), rows, tokens)
     except NoExamplesError as error:
         if json:
             show_json(unusable(error))
         else:
             print(f"{summary(as_dict(error.report), each)}\n\n{error}", file=sys.stderr)
         return 2
+    except UserError as error:
+        if not json:
+            raise
+        show_json({"rows": 0, "kept": 0, "problems": [], "lengths": None, "error": str(error)})
+        return 2
     show_json(seen) if json else print(f"{summary(seen, each)}\n\n{lengths_text(seen)}")
-    return 1 if strict and seen["problems"] else 0
+    if seen["lengths"] and not seen["lengths"]["trained_tokens"]:
+        return 2
+    return 1 if strict and is_odd(seen) else 0
 
 
 @data.command

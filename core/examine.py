@@ -10,7 +10,7 @@ from core.data.doctor.leakage import leaks
 from core.data.examples import Problem
 from core.data.report import as_dict, as_markdown, as_plain, conversation
 from core.data.select import Selected, select
-from core.errors import TextError
+from core.errors import DataError, TextError
 from core.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FIRST = 3  # examples shown as conversations
 LEAKS_SHOWN = 20
+LEAKS_LOOKED = 10_000  # held-out examples whose questions are looked for, each of which takes a kilobyte
 
 
 def examine(
@@ -49,6 +50,22 @@ def examine(
         return seen | {"tokens_error": str(error)}
 
 
+def is_odd(seen: dict[str, Any]) -> bool:
+    """Whether there is anything to look at before a training; that some search was cut short is not."""
+    warnings = seen["counts"]["warning"].keys() - {"near-duplicates-unseen"}
+    encoding = seen.get("encoding_counts", {"error": {}, "warning": {}})
+    return bool(
+        seen["counts"]["error"]
+        or warnings
+        or encoding["error"]
+        or encoding["warning"]
+        or seen["tokens_error"]
+        or not all(check["ok"] for check in seen.get("stops", ()))
+        or seen["leaked"]["count"]
+        or (seen["measured"] and seen["measured"]["problems"])
+    )
+
+
 def unusable(error: NoExamplesError) -> dict[str, Any]:
     """What can be said where there is no example."""
     return as_dict(error.report) | {"error": str(error), "lengths": None}
@@ -57,14 +74,17 @@ def unusable(error: NoExamplesError) -> dict[str, Any]:
 def write_report(seen: dict[str, Any], folder: Path) -> list[Path]:
     """report.json and report.md in the folder."""
     as_json, as_text = folder / "report.json", folder / "report.md"
-    as_json.write_text(json.dumps(seen, ensure_ascii=False, indent=1), "utf-8")
-    as_text.write_text(as_markdown(seen), "utf-8")
+    try:
+        as_json.write_text(json.dumps(seen, ensure_ascii=False, indent=1), "utf-8")
+        as_text.write_text(as_markdown(seen), "utf-8")
+    except OSError as error:
+        raise DataError(f"The report cannot be written to {folder}: {error.strerror}.") from None
     return [as_json, as_text]
 
 
 def _leaked(chosen: Selected) -> dict[str, Any]:
     """Held-out examples whose question is trained on, nearly word by word: how many, and the first of them."""
-    found = list(leaks(chosen.training, chosen.held_out))
+    found = list(leaks(chosen.training, chosen.held_out[:LEAKS_LOOKED]))
     first = (
         Problem(chosen.held_out.source(each.index), "warning", *each.remark()) for each in found[:LEAKS_SHOWN]
     )

@@ -37,7 +37,10 @@ def resolve(
 def data_file(name: str) -> Path:
     """The path that a data setting stands for: `sample:fables-en` is one of the built-in sets."""
     if not name.startswith("sample:"):
-        return Path(name).expanduser()
+        try:
+            return Path(name).expanduser()
+        except RuntimeError:  # ~somebody who is not known here
+            return Path(name)
     samples = {f"sample:{path.stem}": path for path in sorted(SAMPLES.glob("*.jsonl"))}
     if name not in samples:
         raise SpecError(f"There is no built-in data set {name!r}; there are {', '.join(samples)}.")

@@ -319,6 +319,11 @@ class RunSpec(Section):
             raise SpecError(
                 f"data.weights has {len(self.data.weights)} numbers for {len(self.data.files)} data.files: give one for each."
             )
+        if self.data.order != "shuffled" and self.train.packing:
+            raise SpecError(
+                f"train.packing fills rows with whatever fits, and data.order {self.data.order} wants an order: set one of "
+                "them back, to false or shuffled."
+            )
         if self.data.weights and self.data.mix:
             raise SpecError(
                 "data.weights and data.mix both say how much of each file is used: give one of them."

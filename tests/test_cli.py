@@ -82,6 +82,43 @@ def test_settings_given_to_show_are_those_of_the_run(good):
     assert seen["lengths"]["cut_rows"] == 1 and seen["lengths"]["cut_tokens"] > 50
 
 
+def test_several_values_follow_one_flag(good, tmp_path):
+    other = tmp_path / "other.jsonl"
+    other.write_text(
+        '{"question": "Why?", "answer": "So."}\n' * 3 + '{"question": "When?", "answer": "Now."}\n'
+    )
+    flags = (
+        "--data.weights",
+        "1",
+        "3",
+        "--data.drop",
+        "duplicate",
+        "refusal",
+        "--data.held-out-fraction",
+        "0",
+    )
+    seen = json.loads(atelier("data", "check", good, other, *flags, "--json").stdout)
+    assert [share["weight"] for share in seen["shares"]] == [1.0, 3.0] and seen["dropped"]["duplicate"] == 2
+
+
+def test_a_file_that_is_not_there_is_one_object_too(tmp_path):
+    done = atelier("data", "check", tmp_path / "no\x1bwhere.jsonl", "--json")
+    assert done.returncode == 2 and "There is no file" in json.loads(done.stdout)["error"]
+    assert "\x1b" not in atelier("data", "check", tmp_path / "no\x1bwhere.jsonl").stderr
+
+
+def test_strict_minds_what_would_be_cut_and_nothing_to_train_is_unusable(tmp_path):
+    long = tmp_path / "long.jsonl"
+    rows = [{"question": f"{at}?", "answer": f"{at} and " + "far and wide " * 40} for at in range(20)]
+    long.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert atelier("data", "check", long, "--strict", "--train.max-length", "1000").returncode == 0
+    assert atelier("data", "check", long, "--strict", "--train.max-length", "64").returncode == 1
+    unanswered = atelier(
+        "data", "check", long, "--train.max-length", "16", "--train.overlong", "skip", "--json"
+    )
+    assert unanswered.returncode == 2 and not json.loads(unanswered.stdout)["stops"][0]["ok"]
+
+
 def test_columns_of_ones_own_are_named_by_flags(tmp_path):
     table = tmp_path / "table.csv"
     table.write_text("id;Clue;Word\n1;It barks.;A dog\n2;It meows.;A cat\n")

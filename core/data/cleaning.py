@@ -39,7 +39,7 @@ def clean(report: DataReport, folder: Path, mending: bool = True) -> Cleaned:
         folder.mkdir(parents=True, exist_ok=True)
         with beside.open("w", encoding="utf-8") as file:
             for example in _mended(report.examples, mended) if mending else report.examples:
-                file.write(json.dumps(as_row(example), ensure_ascii=False) + "\n")
+                file.write(as_line(example))
         beside.replace(cleaned)
         shutil.copyfile(report.folder / REJECTED, rejected)
     except OSError as error:
@@ -51,12 +51,15 @@ def clean(report: DataReport, folder: Path, mending: bool = True) -> Cleaned:
     return Cleaned(cleaned, rejected, len(report.examples), dict(mended))
 
 
-def as_row(example: Example) -> dict[str, Any]:
-    """An example as a row of JSON lines, in the shape `messages`."""
+def as_line(example: Example) -> str:
+    """An example as a line of JSON, in the shape `messages`; its value, if it has one, as `difficulty`."""
     row: dict[str, Any] = {"messages": [_as_message(message) for message in example.messages]}
-    if example.tools:
-        row["tools"] = [json.loads(tool) for tool in example.tools]
-    return row
+    if example.value is not None:
+        row["difficulty"] = example.value
+    line = json.dumps(row, ensure_ascii=False)
+    if example.tools:  # which are JSON already, with their numbers as they were written
+        line = f'{line[:-1]}, "tools": [{", ".join(example.tools)}]}}'
+    return line + "\n"
 
 
 def _as_message(message: Message) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from dataclasses import asdict, replace
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -109,28 +110,64 @@ def read(
     reading, drop = reading or Reading(), tuple(drop)
     thorough = thorough or not THOROUGH.isdisjoint(drop)
     names = tuple(expand([str(file) for file in files]))
-    before = [_stamp(name) for name in names]
+    tests = tuple(expand([str(file) for file in against]))
+    before = [_stamp(name) for name in (*names, *tests)]
     sources = [opened(name) for name in names]
-    others = [opened(name) for name in expand([str(file) for file in against])]
+    others = [opened(name) for name in tests]
     named = [[(source.name, source.sha256) for source in each] for each in (sources, others)]
     key = cache.key_of(cache.code_of("data"), named, reading, thorough)
-    folder = cache.found("data", key)
-    if not folder:
-        known = [
-            Known.from_questions(each.name, map(question, read([each.name]).examples)) for each in others
-        ]
+    report = _known(key)
+    if not report:
+        known = [Known.from_questions(each.name, _questions(each)) for each in others]
         with cache.making("data", key) as beside:
             _Intake(beside, reading, names, known, thorough).read(sources)
-            for name, stamp in zip(names, before, strict=True):
+            for name, stamp in zip((*names, *tests), before, strict=True):
                 if _stamp(name) != stamp:  # the hash of what it was must not stand for what was read
                     raise DataError(
                         f"{visible(name)} was written to while it was read: try again when it is finished."
                     )
-        folder = cache.found("data", key)
-    report = _without(_saved(folder), drop)
+        report = _known(key)
+    report = _without(report, drop)
     if not report.examples:
         raise NoExamplesError(_nothing_usable(report), report)
     return report
+
+
+def _known(key: str) -> DataReport | None:
+    """The report of an entry of the cache; None if there is none, or if somebody deleted parts of it."""
+    folder = cache.found("data", key)
+    if not folder:
+        return None
+    try:
+        return _saved(folder)
+    except (OSError, ValueError, LookupError, BadZipFile):
+        cache.forget(folder)
+        return None
+
+
+def _questions(source: Opened) -> Iterator[str]:
+    """What the rows of a test set ask; they need no answers. DataError if they ask nothing."""
+    asked = 0
+    for _, row, _ in source.rows():
+        if isinstance(row, dict) and (text := _question_of(row)):
+            asked += 1
+            yield text
+    if not asked:
+        raise DataError(
+            f"No question was found in {visible(source.name)}, which data.against names: call their column `question`."
+        )
+
+
+def _question_of(row: Row) -> str:
+    try:
+        row = keyed(row, Reading())
+        format = detect(row)
+        if format:
+            return question(Example(next(iter(format.conversations(row, Reading()))).messages, Source("", 0)))
+    except RowError:
+        pass  # it has no answer, perhaps
+    named = (row.get(key) for key in columns.SYNONYMS["question"])
+    return next((text for text in named if isinstance(text, str) and text.strip()), "")
 
 
 def _stamp(name: str) -> tuple[int, int] | None:

@@ -6,7 +6,7 @@ from core.data.remarks import Remark
 
 Row = dict[str, Any]
 
-LONGEST = 32 * 2**20  # bytes of one row; longer ones are refused, so that memory stays bounded
+LONGEST = 8 * 2**20  # bytes of one row; longer ones are refused, so that memory stays bounded
 SHOWN = 10_000  # characters kept of what could not be read
 
 

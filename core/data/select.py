@@ -10,6 +10,7 @@ from core.data import mix
 from core.data.examples import DataReport
 from core.data.files.opening import expand
 from core.data.intake import read
+from core.data.remarks import visible
 from core.data.shapes.formats import Reading
 from core.data.split import held_out
 from core.data.store import Examples
@@ -37,10 +38,12 @@ class Selected:
     def check(self, manifest: Path) -> None:
         """DataError if a file is not what it was when the run began; nothing to hold it against is well, too."""
         recorded = json.loads(manifest.read_text("utf-8"))["data"] if manifest.is_file() else {}
-        changed = [name for name, digest in self.sha256.items() if recorded.get(name, digest) != digest]
-        if changed:
+        now = self.sha256
+        changed = [name for name, digest in now.items() if recorded and recorded.get(name) != digest]
+        if changed := changed or [name for name in recorded if name not in now]:
             raise DataError(
-                f"{changed[0]} has changed since this run began: put it back as it was, or train a new run."
+                f"{visible(changed[0])} has changed since this run began, or was not there, or is gone: put it back as it "
+                "was, or train a new run."
             )
 
 

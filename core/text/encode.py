@@ -176,6 +176,8 @@ def will_it_stop(
     endless = int(rows.tokens.endless[rows.places[is_whole]].sum())
     is_heard = stops[0] in generation_eos_ids
     is_apart = tokenizer.pad_token_id not in stops
+    if not len(rows):
+        return [Check(False, "No example is left to learn from.")]
     checks = [
         Check(
             not endless,

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 from transformers import PreTrainedTokenizerFast
@@ -65,12 +66,24 @@ def tokenize(examples: Sequence[Example], tokenizer: PreTrainedTokenizerFast, te
     key = cache.key_of(
         cache.code_of("text", "data"), made_by, digests.tobytes(), serialized, tokenizer.unk_token, template
     )
-    folder = cache.found("tokens", key)
-    if not folder:
+    tokens = _known(key)
+    if not tokens:
         with cache.making("tokens", key) as beside:
             _save(beside, distinct, _Marker(tokenizer, template))
-        folder = cache.found("tokens", key)
-    return _spread(_load(folder), copy_of)
+        tokens = _known(key)
+    return _spread(tokens, copy_of)
+
+
+def _known(key: str) -> Tokens | None:
+    """The tokens in the cache; None if there are none, or if somebody deleted parts of them."""
+    folder = cache.found("tokens", key)
+    if not folder:
+        return None
+    try:
+        return _load(folder)
+    except (OSError, ValueError, LookupError, BadZipFile):
+        cache.forget(folder)
+        return None
 
 
 def _spread(tokens: Tokens, copy_of: np.ndarray) -> Tokens:

@@ -7,6 +7,7 @@ import pytest
 
 from core.data import read
 from core.data.cleaning import clean
+from core.data.shapes.formats import Reading
 from core.errors import DataError
 
 CALL = {"type": "function", "function": {"name": "add", "arguments": '{"to": 1.50}'}}
@@ -40,6 +41,22 @@ def test_reading_a_clean_copy_gives_the_same_conversations(tmp_path):
         (each.messages, each.tools) for each in report.examples
     ]
     assert done.kept == again.kept == 3 and again.rejected == 0
+
+
+def test_numbers_and_difficulty_stay_as_they_were_written(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    arguments = '{"id": 12345678901234567890123, "price": 1.50}'
+    call = f'{{"role": "assistant", "content": "", "tool_calls": [{{"function": {{"name": "f", "arguments": {arguments}}}}}]}}'
+    tools = '[{"name": "f", "least": 1.50}]'
+    path.write_text(
+        f'{{"messages": [{{"role": "user", "content": "Q"}}, {call}], "tools": {tools}, "level": 2}}\n',
+        "utf-8",
+    )
+    report = read([path], Reading(columns={"difficulty": "level"}))
+    again = read([clean(report, tmp_path / "out").cleaned], Reading(columns={"difficulty": "difficulty"}))
+    for example in (report.examples[0], again.examples[0]):
+        assert example.messages[1].calls[0].arguments == arguments
+        assert example.tools == ('{"name": "f", "least": 1.50}',) and example.value == 2.0
 
 
 def test_what_was_mended_is_counted_and_the_rest_is_left_as_it_is(tmp_path):

@@ -47,6 +47,13 @@ def test_the_same_bytes_are_read_once_and_others_anew(tmp_path, monkeypatch):
     assert read([path]).kept == 3
 
 
+@pytest.mark.parametrize("lost", ["report.json", "examples.bin", "index.bin", "places.npz"])
+def test_an_entry_of_the_cache_that_lost_a_part_is_made_again(tmp_path, lost):
+    path = write(tmp_path / "rows.jsonl", pair(1), pair(2), {"prompt": lost})
+    (read([path]).folder / lost).unlink()
+    assert len(list(read([path]).examples)) == 2
+
+
 def test_a_file_that_is_written_to_while_it_is_read_is_not_remembered(tmp_path, monkeypatch):
     path = write(tmp_path / "rows.jsonl", pair(1), pair(2))
     reads = intake._Intake.read

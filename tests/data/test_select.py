@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from core.data.select import Selected, select
-from core.errors import DataError
+from core.errors import DataError, SpecError
 from core.spec import RunSpec
 
 
@@ -125,3 +125,33 @@ def test_data_that_changed_since_a_run_began_are_refused(tmp_path):
     write(tmp_path, "a.jsonl", 21)
     with pytest.raises(DataError, match="a.jsonl has changed since this run began"):
         selected(files=[file]).check(manifest)
+
+
+def test_files_that_came_to_a_folder_or_left_it_are_a_change(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    write(folder, "a.jsonl", 20)
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps({"data": selected(files=[str(folder)]).sha256}))
+    write(folder, "b.jsonl", 20)
+    with pytest.raises(DataError, match="b.jsonl has changed since this run began, or was not there"):
+        selected(files=[str(folder)]).check(manifest)
+    (folder / "a.jsonl").unlink()
+    (folder / "b.jsonl").rename(folder / "a.jsonl")
+    with pytest.raises(DataError, match="a.jsonl has changed"):
+        selected(files=[str(folder)]).check(manifest)
+
+
+def test_a_test_set_needs_no_answers(tmp_path):
+    mine, test = write(tmp_path, "a.jsonl", 20), tmp_path / "test.csv"
+    test.write_text("id,question\n1,a.jsonl: WHAT IS 7\n")
+    chosen = selected(files=[mine], against=[str(test)])
+    assert [(each.source.line, each.code) for each in chosen.reports[0].problems] == [(8, "in-benchmark")]
+    test.write_text("id,colour\n1,red\n")
+    with pytest.raises(DataError, match="No question was found in .*test.csv, which data.against names"):
+        selected(files=[mine], against=[str(test)])
+
+
+def test_a_curriculum_is_not_packed_away():
+    with pytest.raises(SpecError, match="train.packing .* data.order length"):
+        RunSpec.from_dict({"data": {"order": "length"}, "train": {"packing": True}})

@@ -72,9 +72,10 @@ class Whole:
         value = xxh3_64_intdigest(repr(example.tools).encode()) if example.tools else 0
         for message in messages[:-1]:
             value = _hash(message, value)
-        self._questions.append(value)
+        asked = value
         answer = messages[-1]
         value = _hash(answer, value)
+        self._questions.append(asked if len(messages) > 1 else value)  # a text alone answers nothing
         self._conversations.append(value)
         if len(answer.content) >= ANSWER_OF_SENSE:
             self._answers_of_sense += 1

@@ -60,7 +60,9 @@ def plain_row(raw: bytes) -> Row | None:
 
     Numbers are int or float where these say the same as the text in the file.
     """
-    if len(raw) > LARGE:
+    if (
+        len(raw) > LARGE or b'"arguments' in raw or b'"tools"' in raw
+    ):  # numbers in there stay as they are written
         return None
     try:
         row = orjson.loads(raw)

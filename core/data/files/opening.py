@@ -48,7 +48,19 @@ SUFFIXES = {
 PACKED = {".gz": "gzip", ".gzip": "gzip", ".zst": "Zstandard", ".zstd": "Zstandard"}
 ABOUT = {"readme", "license", "licence", "copying", "notice", "changelog"}  # files about a folder, not in it
 # poems.about.json and poems.test.jsonl in a folder: about another file, or to measure on. Who means them names them.
-BESIDE = {"about", "sources", "rejected", "test", "validation", "dev"}
+BESIDE = {
+    "about",
+    "sources",
+    "rejected",
+    "report",
+    "journal",
+    "test",
+    "validation",
+    "valid",
+    "val",
+    "dev",
+    "eval",
+}
 
 KINDS: dict[str, Callable[[BinaryIO], Iterator[Read]]] = {
     "JSON lines": jsonl.rows,
@@ -112,30 +124,33 @@ def is_on_the_hub(name: str) -> bool:
     return not (_kind_called(called) or os.path.lexists(name) or called.parent.is_dir())
 
 
-def expand(names: Sequence[str]) -> list[str]:
-    """The names, with a folder replaced by the data files in it and below, sorted; hidden ones are left out, and BESIDE.
+def expand(names: Sequence[str], beside: bool = False) -> list[str]:
+    """The names, with a folder replaced by the data files in it and below, sorted; hidden ones are left out, and, unless
+    asked for, those BESIDE others.
 
     DataError if a folder has none, or holds a link that leads out of it.
     """
     expanded = []
     for name in names:
-        path = Path(name).expanduser()
+        if not name.strip():
+            raise DataError("A data file is named by nothing: give the path of one.")
         try:
+            path = Path(name).expanduser()
             is_folder = path.is_dir()
-        except (OSError, ValueError):
+        except (OSError, ValueError, RuntimeError):
             is_folder = False  # `opened` says what is wrong
-        expanded += _files_in(name, path) if is_folder else [name]
+        expanded += _files_in(name, path, beside) if is_folder else [name]
     return expanded
 
 
-def _files_in(name: str, folder: Path) -> list[str]:
+def _files_in(name: str, folder: Path, beside: bool) -> list[str]:
     inside = folder.resolve()
     found: dict[Path, Path] = {}  # where it really lies -> as it is called
     for entries, path in enumerate(_below(folder), 1):
         if entries > MOST_ENTRIES or len(found) > MOST_FILES:
             raise DataError(f"The folder {visible(name)} holds too many files: name a folder of data only.")
-        first, *inner = path.stem.lower().split(".")
-        if not _kind_called(path) or first in ABOUT or not BESIDE.isdisjoint(inner):
+        parts = path.name.lower().split(".")[:-1]
+        if not _kind_called(path) or parts[0] in ABOUT or not (beside or BESIDE.isdisjoint(parts)):
             continue
         real = path.resolve()
         if not real.is_relative_to(inside):

@@ -36,7 +36,7 @@ def rows(file: BinaryIO) -> Iterator[Read]:
             for row in plain_rows(batch):
                 number += 1
                 yield Read(number, row)
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError, LookupError) as error:
         if getattr(error, "errno", None):  # the disk's, not the file's
             raise
         yield Read(number + 1, unread(_damaged(error), ""))

@@ -146,7 +146,7 @@ def _given(public: PublicSet, source: str | None, among: bool) -> _Given:
         called = root.name if here else source.partition("?")[2]
         return _Given({_split(public, called): [source]}, [], {source: visible(root.name)} if here else {})
     given = _Given({}, [], {})
-    for file in expand([str(root)]):
+    for file in expand([str(root)], beside=True):
         given.shown[file] = visible(os.path.relpath(file, root).replace(os.sep, "/"))
         if _words(given.shown[file]) & public.passed_over:
             given.passed_over.append(file)

@@ -160,3 +160,8 @@ def test_an_example_takes_no_more_memory_for_being_long():
 
 def test_an_empty_set_has_no_findings():
     assert said([], near=True) == []
+
+
+def test_texts_without_a_question_have_no_other_answers():
+    texts = [Example((Message("assistant", words),), Source("a.txt", at)) for at, words in enumerate("abca")]
+    assert said(texts) == [(3, "duplicate")]
