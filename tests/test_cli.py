@@ -188,11 +188,21 @@ def test_train_follows_the_run_and_the_list_shows_it(tmp_path):
     assert "finished" in atelier("runs", cwd=tmp_path).stdout
 
 
+def hear_control_c() -> None:
+    """Tests may run in the background of a shell, which makes its children deaf to it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_control_c_stops_with_a_checkpoint_and_resume_goes_on(tmp_path):
     command = [sys.executable, "-m", "core", "train", "sample:fables-en", "--name", "a", "--train.max-steps", "60",
                "--evaluate.no-after-training", "--compute.threads", "1"]  # fmt: skip
     shell = subprocess.Popen(
-        command, cwd=tmp_path, env=child_environment(), stdout=subprocess.PIPE, text=True
+        command,
+        cwd=tmp_path,
+        env=child_environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_control_c,
     )
     run_of = lambda: RunStore(tmp_path / "runs").get("a")  # noqa: E731
     until(lambda: (tmp_path / "runs" / "a").is_dir() and run_of().progress().step >= 2)
@@ -216,6 +226,7 @@ def test_a_watcher_that_leaves_does_not_end_the_run(tmp_path):
         cwd=tmp_path,
         env=child_environment(),
         stdout=subprocess.DEVNULL,
+        preexec_fn=hear_control_c,
     )
     time.sleep(2)
     watcher.send_signal(signal.SIGINT)
