@@ -46,6 +46,7 @@ CODES = {
         "run-on-answer",
     ),
     *(
+        "no-words",
         "refusal",
         "boilerplate",
         "placeholder",

@@ -6,6 +6,24 @@ from core.data.doctor.texts import about
 from core.data.examples import Message
 from core.data.remarks import Remark, RowError
 
+SHORT = 100  # characters; a longer message says something
+UNSEEN = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))  # characters that nobody sees
+NOTHING = {
+    *(
+        "null",
+        "nan",
+        "none",
+        "nil",
+        "n/a",
+        "undefined",
+        "[object object]",
+        "#n/a",
+        "#ref!",
+        "#name?",
+        "#value!",
+    ),
+    *("...", "…", "-", "--", "---", "?", "xxx", "tbd", "todo"),
+}
 ANSWER_FIRST = Remark(
     "answer-first",
     "The conversation begins with an answer to no question; it is used as it is.",
@@ -39,8 +57,13 @@ def check(messages: tuple[Message, ...]) -> tuple[tuple[Message, ...], list[Rema
         messages = _in_order(messages, remarks)
     for number, message in enumerate(messages, 1):
         content = message.content
-        if (not content or content.isspace()) and not message.calls and message.role != "tool":
+        if message.calls or message.role == "tool" or (len(content) > SHORT and not content.isspace()):
+            continue
+        words = content.translate(UNSEEN).strip()
+        if not words:
             raise _empty(message, number, len(messages))
+        if message.role == "assistant" and words.lower() in NOTHING:
+            remarks.append(_nothing(words))
     remarks += about(messages)
     return messages, remarks
 
@@ -85,6 +108,14 @@ def _in_order(messages: tuple[Message, ...], remarks: list[Remark]) -> tuple[Mes
 def _awaits_a_result(before: Message | None) -> bool:
     """Whether a tool's result may follow; tools that were called together give several, one after the other."""
     return before is not None and (before.role == "tool" or bool(before.calls))
+
+
+def _nothing(words: str) -> Remark:
+    return Remark(
+        "no-words",
+        f"The answer is “{words}”, as programs and spreadsheets write where nothing is; it is learned as it stands.",
+        "Write the answer, or delete the line; nothing to do if it is meant.",
+    )
 
 
 def _empty(message: Message, number: int, of: int) -> RowError:

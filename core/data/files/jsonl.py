@@ -43,16 +43,32 @@ SEVERAL = Remark(
 )
 
 
+BLANK_LINES = (b"\n", b"\r\n")
+MOST_BLANK = 1000  # blank lines that are said one by one
+
+
 def rows(file: BinaryIO) -> Iterator[Read]:
     """What stands on each line."""
     parser = Parser()
-    number = 0
+    number = blank = 0
     for raw in lines(file):
         number += 1  # noqa: SIM113 (enumerate would keep the line in memory while its row is used)
+        if raw in BLANK_LINES:
+            blank += 1
+            if blank > MOST_BLANK:
+                continue
         row = plain_row(raw) if type(raw) is bytes else None
         read = parser.read(number, raw) if row is None else Read(number, row)
         del raw, row  # a row can be large, and whoever takes it need not hold it twice
         yield read
+    if blank > MOST_BLANK:
+        yield Read(number, None, (_more_blank(blank - MOST_BLANK),))
+
+
+def _more_blank(count: int) -> Remark:
+    return Remark(
+        "blank-line", f"{count:,} more lines of the file are blank; they are skipped.", "Delete them."
+    )
 
 
 def plain_row(raw: bytes) -> Row | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from core.data.remarks import Remark, excerpt
-from core.data.rows import Number, Read, unread
+from core.data.rows import LONGEST, Number, Read, too_long, unread
 
 if TYPE_CHECKING:
     import pyarrow
@@ -35,7 +35,10 @@ def rows(file: BinaryIO) -> Iterator[Read]:
         for batch in table.iter_batches(size, use_threads=False):
             for row in plain_rows(batch):
                 number += 1
-                yield Read(number, row)
+                if any(type(value) is str and len(value) > LONGEST for value in row.values()):
+                    yield Read(number, unread(too_long("row"), ""))
+                else:
+                    yield Read(number, row)
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError, LookupError) as error:
         if getattr(error, "errno", None):  # the disk's, not the file's
             raise

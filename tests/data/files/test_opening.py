@@ -213,6 +213,21 @@ def test_importing_brings_nothing_heavy():
 # Folders
 
 
+def test_a_text_of_parquet_that_is_too_long_costs_its_row_only(source):
+    texts = ["a" * (LONGEST + 1), "short"]
+    read = source(parquet(prompt=["one", "two"], response=texts), "rows.parquet")
+    assert (rows_of(read), said(read)) == ([{"prompt": "two", "response": "short"}], [(1, "TOO-LONG")])
+
+
+def test_millions_of_blank_lines_are_counted_and_not_said_one_by_one(source):
+    read = source(b"\n" * 3_000_000 + b'{"a": "b"}\n\r\n', "rows.jsonl")
+    begin = time.monotonic()
+    assert rows_of(read) == [{"a": "b"}]
+    assert time.monotonic() - begin < 10  # many times what it takes
+    codes = said(read)
+    assert len(codes) == 1001 and codes[-1] == (3_000_002, "blank-line")
+
+
 def test_a_folder_stands_for_the_data_files_in_it(tmp_path):
     for name in ("b.jsonl", "a.csv", "sub/c.json.gz", ".hidden.jsonl", ".git/d.jsonl", "README.md", "run.py"):
         path = tmp_path / name

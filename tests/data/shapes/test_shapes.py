@@ -5,6 +5,7 @@ from time import perf_counter
 import pytest
 
 from core.data.doctor.checks import check
+from core.data.examples import Message
 from core.data.remarks import RowError
 from core.data.rows import Number
 from core.data.shapes.formats import _CANDIDATES, FORMATS, Conversation, Reading, detect, keyed, unknown
@@ -355,3 +356,17 @@ def test_what_was_found_out_about_filled_keys_does_not_count_for_null_ones():
     assert detect({"instruction": "Q", "output": "A", "response": "B"}).name == "alpaca"
     assert detect({"instruction": "Q", "output": None, "response": "B"}).name == "dolly"
     assert detect({"instruction": "Q", "output": "A", "response": None}).name == "alpaca"
+
+
+@pytest.mark.parametrize("answer", ["NULL", "nan", "#N/A", " ... ", "[object Object]"])
+def test_words_for_nothing_are_said(answer):
+    messages = (Message("user", "What is it?"), Message("assistant", answer))
+    assert [remark.code for remark in check(messages)[1]] == ["no-words"]
+    assert check((Message("user", answer), Message("assistant", "Nothing.")))[1] == []
+
+
+def test_a_long_white_space_or_characters_that_nobody_sees_are_no_answer():
+    for answer in ("\u200b\u2060", " " * 50, "\n" * 5000):
+        with pytest.raises(RowError) as caught:
+            check((Message("user", "What is it?"), Message("assistant", answer)))
+        assert caught.value.remark.code == "empty-answer"
