@@ -12,7 +12,6 @@ NOTHING = {
     *(
         "null",
         "nan",
-        "none",
         "nil",
         "n/a",
         "undefined",
