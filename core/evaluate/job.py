@@ -22,7 +22,7 @@ from core.evaluate.report import Answer, Answered, Both, Prompted, Report, Score
 from core.runs.events import Noted, Staged
 from core.runs.store import Run
 from core.spec import RunSpec, merge
-from core.text.encode import Rows, encode
+from core.text.encode import Encoded, encode
 from core.train.model import Pair, open_pair, set_threads
 
 SIDES = ("base", "tuned")
@@ -134,7 +134,10 @@ def score_rows(
 ) -> tuple[int, tuple[Score, ...], tuple[Sourced, ...]]:
     """How many rows were scored by the likelihood of their trained tokens, the scores, and those of each data set."""
     text = bench.pair.text
-    rows = encode(held_out, text.tokenizer, text.template, spec.train.max_length, spec.train.overlong).rows
+    # Each row is made when it is asked for, and here each is asked for often: for both models, and for its source.
+    rows = list(
+        encode(held_out, text.tokenizer, text.template, spec.train.max_length, spec.train.overlong).rows
+    )
     if not rows:
         bench.warn(
             "No example is held out, so nothing was scored; set data.held_out_fraction or data.held_out_files."
@@ -163,7 +166,7 @@ def perplexity(base: Sequence[Likelihood], tuned: Sequence[Likelihood]) -> Score
 
 
 def perplexity_by_source(
-    rows: Rows, base: Sequence[Likelihood], tuned: Sequence[Likelihood]
+    rows: Sequence[Encoded], base: Sequence[Likelihood], tuned: Sequence[Likelihood]
 ) -> Iterator[Sourced]:
     """One for each file that rows are from, if there are several."""
     names = [row.source.file for row in rows]
