@@ -173,18 +173,26 @@ class TemplateSettings(Section):
 
 
 class MethodSettings(Section):
-    kind: Literal["lora", "full"] = Field(
-        "lora", description="What is trained: small added matrices (lora) or every weight (full)."
+    kind: Literal["full", "lora", "qlora", "dora", "rslora", "pissa"] = Field(
+        "lora",
+        description="What is trained: every weight (full), or small matrices beside the frozen ones: lora; qlora, over a "
+        "base held in 4 bits; dora, with a trained length for each row; rslora, whose scale suits high ranks; pissa, which "
+        "begins at the base's own principal directions.",
     )
     rank: int = Field(16, ge=1, le=512, description="Width of the added matrices; not used by full.")
     alpha: float | None = Field(
-        None, gt=0, le=4096, description="Scale of the added matrices; twice the rank unless given."
+        None,
+        gt=0,
+        le=4096,
+        description="Scale of the added matrices; chosen by method and rank unless given.",
     )
     dropout: float = Field(
         0.0, ge=0.0, lt=1.0, description="Dropout in the added matrices; not used by full."
     )
     target_modules: Names = Field(
-        (), description="Layers that get added matrices, by name; all linear ones unless given."
+        (),
+        description="Layers that get added matrices, by name, or all-linear; all linear ones, those of experts among "
+        "them, unless given.",
     )
 
 
@@ -197,7 +205,7 @@ class TrainSettings(Section):
         None,
         gt=0,
         le=1,
-        description="Peak learning rate, after warmup; 2e-4 for lora and 2e-5 for full unless given.",
+        description="Peak learning rate, after warmup; chosen by method and rank unless given.",
     )
     schedule: Literal["cosine", "linear", "constant"] = Field(
         "cosine", description="How the learning rate falls after warmup."
@@ -213,19 +221,30 @@ class TrainSettings(Section):
     micro_batch_size: int | None = Field(
         None,
         ge=1,
-        description="Examples computed at once; must divide the batch size. Chosen by the plan unless given.",
+        description="Most examples computed at once; a batch is computed in as many parts as that takes. Chosen by the "
+        "plan unless given.",
     )
     max_length: int = Field(1024, ge=16, le=1048576, description="Longest example, in tokens.")
     overlong: Literal["cut", "skip"] = Field(
         "cut",
         description="What happens to longer examples: the end is cut off, or the example is left out. Both are counted.",
     )
-    packing: bool = Field(False, description="Fill each row of a batch with several short examples.")
+    packing: bool | None = Field(
+        None,
+        description="Lay examples end to end, without padding, each seeing itself alone; a step takes batch_size examples "
+        "either way. Done where the model allows it unless given.",
+    )
     precision: Literal["auto", "bfloat16", "float32"] = Field(
         "auto", description="Number format of the computation; auto is bfloat16 where the processor has it."
     )
-    gradient_checkpointing: bool = Field(
-        False, description="Less memory for activations, about a third more time."
+    gradient_checkpointing: bool | None = Field(
+        None,
+        description="Less memory for activations, about a third more time. Only where memory asks for it unless given.",
+    )
+    optimizer: Literal["adamw", "adamw_8bit", "adafactor"] | None = Field(
+        None,
+        description="adamw; adamw_8bit, with a quarter of its memory (bitsandbytes); or adafactor, with nearly none. "
+        "Chosen by the plan unless given.",
     )
     evaluate_every: int | None = Field(
         None,
@@ -244,6 +263,13 @@ class TrainSettings(Section):
         42, ge=0, lt=2**32, description="Seed of the order of examples, dropout and added matrices."
     )
 
+    report_to: Annotated[
+        tuple[Literal["tensorboard", "trackio", "wandb"], ...],
+        BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    ] = Field(
+        (), description="Also send the curves to tensorboard, trackio or wandb, which must be installed."
+    )
+
 
 class EvaluateSettings(Section):
     after_training: bool = Field(
@@ -256,7 +282,11 @@ class EvaluateSettings(Section):
         description="Held-out examples that both models answer, for exact match and ROUGE-L.",
     )
     max_new_tokens: int = Field(128, ge=1, le=32768, description="Longest answer, in tokens.")
-    prompts: Names = Field((), description="Questions of your own that both models answer after training.")
+    prompts: Names = Field(
+        (),
+        description="Questions of your own, answered at each measurement of the held-out loss, and by both models after "
+        "training.",
+    )
 
 
 class PublishSettings(Section):
@@ -273,6 +303,26 @@ class ComputeSettings(Section):
     )
     threads: int | None = Field(
         None, ge=1, le=1024, description="Processor threads; all physical cores unless given."
+    )
+    processes: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        description="Processes that share each batch, one for each GPU, or parts of a processor.",
+    )
+    strategy: Literal["ddp", "fsdp", "deepspeed"] = Field(
+        "ddp",
+        description="What several processes share: the batch (ddp), or weights, gradients and optimizer too (fsdp, "
+        "deepspeed).",
+    )
+    workers: int | None = Field(
+        None, ge=0, le=64, description="Processes that read examples ahead; chosen by the plan unless given."
+    )
+    memory_gb: float | None = Field(
+        None, gt=0, le=100_000, description="Use no more memory of the device than this, in GB (1e9 bytes)."
+    )
+    force_cpu: bool = Field(
+        False, description="Train without a GPU even if the plan says that it takes more than an hour."
     )
 
 
@@ -310,19 +360,18 @@ class RunSpec(Section):
     def _check(self) -> None:
         """Rules that join two settings; each says which one to change."""
         micro, batch = self.train.micro_batch_size, self.train.batch_size
-        if micro and batch % micro:
+        if micro and micro > batch:
             raise SpecError(
-                f"train.micro_batch_size ({micro}) does not divide train.batch_size ({batch}); "
-                f"try {max(d for d in range(1, micro + 1) if batch % d == 0)}."
+                f"train.micro_batch_size ({micro}) is more than train.batch_size ({batch}), of which it is a part."
+            )
+        if batch < self.compute.processes:
+            raise SpecError(
+                f"train.batch_size ({batch}) holds no example for some of compute.processes ({self.compute.processes}): "
+                "raise it, or take fewer processes."
             )
         if self.data.weights and len(self.data.weights) != len(self.data.files):
             raise SpecError(
                 f"data.weights has {len(self.data.weights)} numbers for {len(self.data.files)} data.files: give one for each."
-            )
-        if self.data.order != "shuffled" and self.train.packing:
-            raise SpecError(
-                f"train.packing fills rows with whatever fits, and data.order {self.data.order} wants an order: set one of "
-                "them back, to false or shuffled."
             )
         if self.data.weights and self.data.mix:
             raise SpecError(

@@ -22,8 +22,8 @@ from core.spec import RunSpec, merge, settings
         ({"train": {"epochs": -1}}, "greater than 0"),
         ({"method": {"kind": "lorra"}}, "Did you mean 'lora'?"),
         (
-            {"train": {"batch_size": 16, "micro_batch_size": 5}},
-            "does not divide train.batch_size (16); try 4",
+            {"train": {"batch_size": 4, "micro_batch_size": 5}},
+            "train.micro_batch_size (5) is more than train.batch_size (4)",
         ),
         ({"method": {"kind": "full"}, "publish": {"to": "a/b"}}, "set publish.what to merged"),
     ],

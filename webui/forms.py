@@ -167,7 +167,7 @@ def literals(info: FieldInfo) -> tuple[str, ...]:
 
 def choices(info: FieldInfo) -> list[tuple[str, str]]:
     """(label, value) of each, where a setting has a closed set of values."""
-    if info.annotation is bool:
+    if bool in types(info):
         return [("yes", "True"), ("no", "False")]
     return [(value, value) for value in literals(info)] if not is_list(info) else []
 

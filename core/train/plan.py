@@ -25,13 +25,19 @@ class Plan:
     examples: int
     rows: int  # what a batch consists of; fewer than the examples if they are packed
     held_out: int
-    micro_batch_size: int
-    accumulation: int
+    batch_size: int  # rows of a step, over all processes
+    packing: bool  # rows are laid end to end without padding, each seeing itself alone
+    tokens_at_once: int  # most tokens of a micro-batch, padding counted; a longer row is one by itself
+    micro_batch_size: int  # most rows of a micro-batch
+    accumulation: int  # micro-batches of a step, about
     total_steps: int
     warmup_steps: int
     evaluate_every: int
     learning_rate: float
-    bfloat16: bool
+    bfloat16: bool  # how products are computed
+    gradient_checkpointing: bool
+    optimizer: str  # adamw, adamw_8bit or adafactor
+    workers: int
     reasons: tuple[str, ...]
 
 
@@ -73,7 +79,7 @@ def plan(
     total = train.max_steps or max(1, math.ceil(train.epochs * steps_per_epoch))
     learning_rate = train.learning_rate
     if learning_rate is None:
-        learning_rate = LEARNING_RATE[spec.method.kind]
+        learning_rate = LEARNING_RATE["full" if spec.method.kind == "full" else "lora"]
         reasons.append(f"The learning rate is {learning_rate:g}, usual for {spec.method.kind}.")
     bfloat16 = train.precision == "bfloat16" or (train.precision == "auto" and bfloat16_is_fast)
     if train.precision == "auto":
@@ -86,6 +92,9 @@ def plan(
         examples=examples,
         rows=rows,
         held_out=held_out,
+        batch_size=batch,
+        packing=bool(train.packing),
+        tokens_at_once=TOKENS_AT_ONCE,
         micro_batch_size=micro,
         accumulation=accumulation,
         total_steps=total,
@@ -93,6 +102,9 @@ def plan(
         evaluate_every=train.evaluate_every or max(1, total // MEASUREMENTS),
         learning_rate=learning_rate,
         bfloat16=bfloat16,
+        gradient_checkpointing=bool(train.gradient_checkpointing),
+        optimizer=train.optimizer or "adamw",
+        workers=spec.compute.workers or 0,
         reasons=tuple(reasons),
     )
 

@@ -135,8 +135,8 @@ def trainer_settings(spec: RunSpec, plan: Plan, run: Run, cpu: bool) -> SFTConfi
         optim="adamw_torch_fused",
         bf16=plan.bfloat16,
         use_cpu=cpu,
-        gradient_checkpointing=train.gradient_checkpointing,
-        padding_free=train.packing,
+        gradient_checkpointing=plan.gradient_checkpointing,
+        padding_free=plan.packing,
         # Rows are cut and packed before they come here, and counted; TRL would do it without a word.
         max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
@@ -154,6 +154,6 @@ def trainer_settings(spec: RunSpec, plan: Plan, run: Run, cpu: bool) -> SFTConfi
         logging_nan_inf_filter=False,
         report_to="none",
         disable_tqdm=True,
-        dataloader_num_workers=0,
+        dataloader_num_workers=plan.workers,
         dataloader_pin_memory=not cpu,
     )

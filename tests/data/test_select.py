@@ -150,8 +150,3 @@ def test_a_test_set_needs_no_answers(tmp_path):
     test.write_text("id,colour\n1,red\n")
     with pytest.raises(DataError, match="No question was found in .*test.csv, which data.against names"):
         selected(files=[mine], against=[str(test)])
-
-
-def test_a_curriculum_is_not_packed_away():
-    with pytest.raises(SpecError, match="train.packing .* data.order length"):
-        RunSpec.from_dict({"data": {"order": "length"}, "train": {"packing": True}})
