@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from core.data.select import Selected, select
-from core.errors import DataError, SpecError
+from core.errors import DataError
 from core.spec import RunSpec
 
 
