@@ -14,6 +14,7 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-dev
 	tests/install-browser
 	$(BIN)/python -m pytest
+	PYTHONPATH=$(CURDIR)/$(VENV)/extras $(BIN)/python -m pytest -m extras tests/train
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -27,7 +28,8 @@ $(VENV)/installed: requirements.txt
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements.txt
 	touch $@
 
-$(VENV)/installed-dev: requirements.txt requirements-dev.txt
+$(VENV)/installed-dev: requirements.txt requirements-dev.txt requirements-extras.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements-dev.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --upgrade --target $(VENV)/extras -r requirements-extras.txt
 	touch $@ $(VENV)/installed

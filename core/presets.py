@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import SpecError
+from core.flat import Translated, nested
+from core.models import on_the_hub
 from core.spec import RunSpec, merge, read_yaml
 
 PRESETS = Path(__file__).resolve().parent.parent / "presets"
@@ -14,7 +16,7 @@ SAMPLES = PRESETS / "samples"
 
 def names() -> list[str]:
     """The presets there are, smallest first."""
-    found = {path.stem for path in PRESETS.glob("*.yaml")}
+    found = {path.stem for path in PRESETS.glob("*.yaml")} - {"models"}
     return [name for name in ("tiny", "small", "3090") if name in found] + sorted(
         found - {"tiny", "small", "3090"}
     )
@@ -31,7 +33,19 @@ def resolve(
     preset_name: str = "tiny", file: Path | None = None, overrides: dict[str, Any] | None = None
 ) -> RunSpec:
     """The spec that a preset, a YAML file and flags or a form make together."""
-    return RunSpec.from_dict(merge(preset(preset_name), read_yaml(file) if file else {}, overrides or {}))
+    return resolve_and_tell(preset_name, file, overrides)[0]
+
+
+def resolve_and_tell(
+    preset_name: str = "tiny", file: Path | None = None, overrides: dict[str, Any] | None = None
+) -> tuple[RunSpec, tuple[str, ...]]:
+    """The same, and what the file's flat keys were taken for, a line for each."""
+    settings = nested(read_yaml(file), str(file)) if file else Translated({}, ())
+    values = merge(preset(preset_name), settings.values, overrides or {})
+    spec = RunSpec.from_dict(values)
+    if spec.model.base != (named := on_the_hub(spec.model.base)):
+        spec = RunSpec.from_dict(merge(values, {"model": {"base": named}}))
+    return spec, settings.remarks
 
 
 def data_file(name: str) -> Path:
@@ -48,15 +62,16 @@ def data_file(name: str) -> Path:
 
 
 def base_model(name: str) -> str:
-    """What transformers should load for `model.base`: `fable` is the embedded model's folder."""
-    return str(FABLE) if name == "fable" else _anchored(name)
+    """What transformers should load for `model.base`: `fable` is the embedded model's folder, a short name the Hub's."""
+    return str(FABLE) if name == "fable" else _anchored(on_the_hub(name))
 
 
 def anchored(spec: RunSpec) -> RunSpec:
-    """The spec with whole paths, so that it means the same from any folder; names on the Hub stay as they are."""
+    """The spec with whole paths, so that it means the same from any folder; names on the Hub stay as they are, and
+    short ones are written out."""
     values = spec.model_dump()
     for name in ("base", "tokenizer"):
-        values["model"][name] = values["model"][name] and _anchored(values["model"][name])
+        values["model"][name] = values["model"][name] and _anchored(on_the_hub(values["model"][name]))
     for name in ("files", "held_out_files", "against"):
         values["data"][name] = tuple(map(_anchored_data, values["data"][name]))
     return RunSpec.from_dict(values)

@@ -87,7 +87,8 @@ class ModelSettings(Section):
     base: str = Field(
         "fable",
         description="The model to start from: `fable` (embedded, 7M parameters, for trying things out), "
-        "a model on the Hugging Face Hub (owner/name) or a local folder.",
+        "a short name such as qwen3:0.6b (`atelier models` lists them), a model on the Hugging Face Hub (owner/name) or a "
+        "local folder.",
     )
     revision: str | None = Field(None, description="Branch, tag or commit of a model on the Hub.")
     tokenizer: str | None = Field(

@@ -11,6 +11,14 @@ from core.runs.events import Progress
 from core.runs.store import Run
 from core.spec import RunSpec
 
+METHODS = {
+    "full": "in full",
+    "lora": "with LoRA",
+    "qlora": "with QLoRA, over a base held in 4 bits",
+    "dora": "with DoRA",
+    "rslora": "with rank-stabilized LoRA",
+    "pissa": "with PiSSA",
+}
 CARD = """---
 {metadata}
 ---
@@ -154,7 +162,7 @@ def _summary(spec: RunSpec, what: str) -> str:
         named = (
             "Fable, the 7M-parameter model embedded in Atelier that was pretrained on old children's books"
         )
-    how = {"lora": "with LoRA", "full": "in full"}[spec.method.kind]
+    how = METHODS[spec.method.kind]
     made = {
         "adapter": "This repository holds the adapter alone.",
         "merged": "This repository holds the whole model.",

@@ -19,7 +19,8 @@ def merge(run: Run) -> str:
     """Write `merged/` in the base's own precision; TrainError if it does not answer as the tuned model does."""
     run.events.append(Staged(stage="Merging"))
     spec = run.spec
-    pair = open_pair(run, torch.float32, torch.device("cpu"))  # beside a training on the GPU
+    # On the processor, so that it can be done beside a training on the GPU.
+    pair = open_pair(run, torch.float32, torch.device("cpu"), quantized=False)
     text = pair.text
     probe = torch.tensor(
         [text.template.prompt_ids([Message("user", "Who are you?")], text.tokenizer)], device=pair.device

@@ -9,6 +9,7 @@ from transformers import (
     Gemma2Config,
     GenerationConfig,
     GPT2Config,
+    GptOssConfig,
     LlamaConfig,
     Qwen3MoeConfig,
 )
@@ -27,6 +28,7 @@ MODELS = {
         vocab_size=8192, n_embd=32, n_layer=2, n_head=4, bos_token_id=2, eos_token_id=3, pad_token_id=0
     ),
     "capped logits": Gemma2Config(**SMALL, final_logit_softcapping=10.0),
+    "experts and attention sinks": GptOssConfig(**SMALL, num_local_experts=4, num_experts_per_tok=2),
     "experts": Qwen3MoeConfig(
         **SMALL, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32, output_router_logits=True
     ),
