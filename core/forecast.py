@@ -1,0 +1,175 @@
+"""What a run would take, said before it begins: rows, tokens, steps, every choice, memory, time, disk, and whether it fits."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.data.select import Selected, select
+from core.errors import TextError
+from core.spec import RunSpec
+from core.train.plan import Lengths, memory_by_method, plan, refusal, shape_of, spoken
+
+LETTERS_OF_A_TOKEN = (
+    3.5  # where the tokenizer cannot be had; English has 4 to 5, code and other languages fewer
+)
+PARTS = {
+    "process": "the process itself",
+    "weights": "weights",
+    "gradients": "gradients",
+    "optimizer": "optimizer",
+    "activations": "activations",
+    "logits": "logits and loss",
+    "code": "kernels made",
+    "reserve": "reserve",
+}
+VERDICTS = {"fits": "It fits.", "tight": "It is tight.", "does not fit": "It does not fit."}
+
+
+def forecast(spec: RunSpec, folder: Path = Path()) -> dict[str, Any]:
+    """Plain values for shell, page and programs; nothing is loaded but the tokenizer and the model's config.
+
+    Raises DataError if a file cannot be read, TrainError if the model is not known or there is nothing to train on.
+    """
+    from core.train.device import facts
+    from core.train.model import set_threads
+    from core.train.planning import known_shape
+
+    shape, why_padded = known_shape(spec)
+    chosen = select(spec.data)
+    lengths, tokens = _lengths(spec, chosen)
+    set_threads(spec)
+    device = facts(spec, folder)
+    planned = plan(spec, shape, lengths, device, why_padded, tokens.pop("added_tokens"))
+    stops = refusal(planned, spec)
+    return {
+        "base": spec.model.base,
+        "parameters": shape.parameters,
+        "trainable": shape.trainable(spec.method.kind, spec.method.rank, spec.method.target_modules),
+        "exact": shape.exact,
+        "method": spec.method.kind,
+        **tokens,
+        **planned.as_dict(),
+        "device": {"kind": device.kind, "name": device.name, "memory": device.memory, "flops": device.flops},
+        "refusal": str(stops) if stops else None,
+    }
+
+
+def needs(shape: Mapping[str, Any], in_words: bool) -> dict[str, Any]:
+    """What each method needs at least for a listed model on a GPU: bytes, or words in columns of their own."""
+    found = memory_by_method(shape_of(shape))
+    if not in_words:
+        return {"memory": found}
+    return {kind: _bytes(found[kind]) if kind in found else "-" for kind in ("full", "lora", "qlora")}
+
+
+def _lengths(spec: RunSpec, chosen: Selected) -> tuple[Lengths, dict[str, Any]]:
+    """Tokens of the rows, and what is worth knowing of them."""
+    from core.text.encode import encode
+    from core.text.load import load_text
+
+    try:
+        text = load_text(spec)
+    except TextError as error:
+        return _guessed(spec, chosen, str(error))
+    training, held_out = (
+        encode(part, text.tokenizer, text.template, spec.train.max_length, spec.train.overlong)
+        for part in (chosen.training, chosen.held_out)
+    )
+    lengths = Lengths(training.rows.lengths, held_out.rows.lengths, training.trained_tokens)
+    return lengths, {
+        "tokens": training.tokens,
+        "trained_tokens": training.trained_tokens,
+        "longest": training.longest,
+        "cut_rows": training.cut_rows + held_out.cut_rows,
+        "cut_tokens": training.cut_tokens + held_out.cut_tokens,
+        "skipped": training.skipped + held_out.skipped,
+        "tokens_guessed": None,
+        "added_tokens": len(text.added),
+    }
+
+
+def _guessed(spec: RunSpec, chosen: Selected, why: str) -> tuple[Lengths, dict[str, Any]]:
+    """From letters, where the tokenizer cannot be had."""
+    sides = []
+    for part in (chosen.training, chosen.held_out):
+        letters = [sum(len(message.content) for message in example.messages) for example in part]
+        sides.append(np.ceil(np.asarray(letters, float) / LETTERS_OF_A_TOKEN).astype(np.int64) + 8)
+    cut = [np.maximum(side - spec.train.max_length, 0) for side in sides]
+    training, held_out = (np.minimum(side, spec.train.max_length) for side in sides)
+    lengths = Lengths(training, held_out, int(training.sum()))
+    return lengths, {
+        "tokens": lengths.tokens,
+        "trained_tokens": lengths.trained,
+        "longest": lengths.longest,
+        "cut_rows": int(sum((side > 0).sum() for side in cut)),
+        "cut_tokens": int(sum(side.sum() for side in cut)),
+        "skipped": 0,
+        "tokens_guessed": why,
+        "added_tokens": 0,
+    }
+
+
+def as_text(seen: dict[str, Any]) -> str:
+    """What a person reads."""
+    trained = (
+        f"{seen['trainable'] / max(1, seen['parameters']):.1%} of them" if seen["method"] != "full" else "all"
+    )
+    lines = [
+        f"{seen['base']}: {_count(seen['parameters'])} parameters, {trained} trained ({seen['method']})."
+        + ("" if seen["exact"] else " Its kind is not known here; it is counted as if it were a Llama."),
+        f"{seen['examples']:,} examples to train on, {seen['held_out']:,} held out; {seen['tokens']:,} tokens a pass, "
+        f"{seen['trained_tokens'] / max(1, seen['tokens']):.0%} of them trained, the longest example has "
+        f"{seen['longest']:,}.",
+    ]
+    if seen["tokens_guessed"]:
+        lines.append(f"! The tokens are guessed from letters: {seen['tokens_guessed']}")
+    if seen["cut_rows"] or seen["skipped"]:
+        lines.append(
+            f"! {seen['cut_rows']:,} examples are cut ({seen['cut_tokens']:,} tokens lost), {seen['skipped']:,} left out."
+        )
+    lines += [
+        f"{seen['total_steps']:,} steps of {seen['batch_size']} examples, the first {seen['warmup_steps']:,} of them warmup; "
+        f"measured every {seen['evaluate_every']:,}.",
+        "",
+        *(f"· {choice['reason']}" for choice in seen["choices"]),
+        *(f"! {warning}" for warning in seen["warnings"]),
+        "",
+        *_table(seen),
+        "",
+        f"Disk: {_bytes(seen['disk_bytes'])} for checkpoints and the final model, {_bytes(seen['disk_free'])} are free.",
+        f"Time: about {spoken(seen['seconds'])}, {seen['seconds_per_step']:.2g} s a step; scoring afterwards not counted.",
+        VERDICTS[seen["verdict"]],
+    ]
+    if seen["changes"]:
+        lines.append("What would make it need less, the least harmful first:")
+        for change in seen["changes"]:
+            fits = "fits then" if change["fits"] else "not enough alone"
+            value = str(change["value"]).lower() if isinstance(change["value"], bool) else change["value"]
+            lines.append(
+                f"  --{change['setting'].replace('_', '-')} {value}: {_bytes(change['saves'])} less, {fits}; {change['cost']}"
+            )
+    if seen["refusal"]:
+        lines += ["", seen["refusal"]]
+    return "\n".join(lines)
+
+
+def _table(seen: dict[str, Any]) -> list[str]:
+    """Memory by part, training and evaluation side by side."""
+    sides = [seen["memory"][name] for name in ("training", "evaluation")]
+    lines = [f"{'memory':<20}{'training':>12}{'evaluation':>12}"]
+    for part, words in PARTS.items():
+        lines.append(f"  {words:<18}" + "".join(f"{_bytes(side[part]):>12}" for side in sides))
+    lines.append(f"  {'at most at once':<18}" + "".join(f"{_bytes(side['needed']):>12}" for side in sides))
+    device = seen["device"]
+    lines.append(f"  of {_bytes(seen['memory']['limit'])} on {device['name']}")
+    return lines
+
+
+def _bytes(size: float) -> str:
+    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.0f} MB"
+
+
+def _count(number: int) -> str:
+    return f"{number / 1e9:.2f} billion" if number >= 1e9 else f"{number / 1e6:.1f} million"
