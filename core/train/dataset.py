@@ -1,11 +1,10 @@
-"""Rows -> the data set that TRL trains on, on disk: as large as it may be, memory holds a block of it."""
+"""Rows -> the data set that is trained on, on disk: as large as it may be, memory holds a block of it."""
 
 from itertools import accumulate
 from pathlib import Path
 
 import pyarrow as pa
 from datasets import Dataset
-from trl import pack_dataset
 
 from core.text.encode import Encoding
 
@@ -21,8 +20,3 @@ def as_dataset(encoding: Encoding, file: Path) -> Dataset:
             columns = [pa.ListArray.from_arrays(offsets, values) for values in (ids, labels)]
             stream.write_batch(pa.record_batch(columns, schema=ROWS))
     return Dataset.from_file(str(file))
-
-
-def packed(dataset: Dataset, max_length: int) -> Dataset:
-    """Rows of several examples each, filled by best fit in decreasing order; none is cut."""
-    return pack_dataset(dataset, max_length, "bfd")
