@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from typing import Any
 from unicodedata import category
@@ -17,8 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from core.data.report import place
-from core.runs.events import Progress
-from core.runs.store import ENDED, Follower, Run
+from core.errors import RunError
+from core.runs.events import ENDED, Progress
+from core.runs.jobs import stop
+from core.runs.store import Follower, Run
 
 STYLES = {"trained": "bold green", "context": "dim", "cut": "strike red"}
 PLAIN = {"trained": "⟦{}⟧", "cut": "~~{}~~"}
@@ -26,6 +28,7 @@ WORDS = {
     "new": "not started",
     "queued": "waiting for its turn",
     "running": "at work",
+    "paused": "paused",
     "finished": "finished",
     "stopped": "stopped",
     "failed": "failed",
@@ -145,6 +148,49 @@ def runs_table(rows: Iterable[tuple[Run, Progress]]) -> str:
     return captured.get().rstrip()
 
 
+def queue_table(busy: Sequence[tuple[Run, Progress]], waiting: Sequence[Run]) -> str:
+    """Who is at work, and who is next."""
+    if not busy and not waiting:
+        return "Nothing is at work, and nothing waits."
+    table = Table(box=None, pad_edge=False)
+    for column in ("", "name", "state"):
+        table.add_column(column, no_wrap=True, overflow="ignore")
+    for run, progress in busy:
+        steps = f", step {progress.step} of {progress.total_steps}" if progress.total_steps else ""
+        table.add_row(
+            device_name(progress.device), run.name, f"{progress.act}: {WORDS[progress.state]}{steps}"
+        )
+    for number, run in enumerate(waiting, start=1):
+        table.add_row(str(number), run.name, WORDS["queued"])
+    console = Console(highlight=False)
+    with console.capture() as captured:
+        console.print(table)
+    return captured.get().rstrip()
+
+
+def device_name(device: str) -> str:
+    """`cpu`, `GPU 0`, `GPU 0, 1`."""
+    return device if device == "cpu" else f"GPU {device.replace(',', ', ')}"
+
+
+def queue_as_dict(busy: Sequence[tuple[Run, Progress]], waiting: Sequence[Run]) -> dict[str, Any]:
+    """The line for programs: plain values, stable names."""
+    return {
+        "running": [
+            {
+                "run": run.name,
+                "act": progress.act,
+                "state": progress.state,
+                "device": progress.device,
+                "step": progress.step,
+                "total_steps": progress.total_steps,
+            }
+            for run, progress in busy
+        ],
+        "waiting": [run.name for run in waiting],
+    }
+
+
 def run_as_dict(run: Run, progress: Progress) -> dict[str, Any]:
     """A run for programs: plain values, stable names."""
     latest = progress.steps[-1] if progress.steps else None
@@ -185,7 +231,8 @@ def follow_run(
             except KeyboardInterrupt:
                 if leave:
                     return progress
-                run.request_stop()
+                with suppress(RunError):  # it ended by itself at this moment
+                    stop(run)
                 view.say("Stopping after this step; a checkpoint is saved. Ctrl-C again leaves it to itself.")
                 leave = True
 
@@ -205,7 +252,9 @@ class _View:
         )
         self.task = self.bar.add_task("", total=None, figures="")
         self.live = Live(self.bar, console=self.console, refresh_per_second=5, transient=True)
-        self.said = {name: len(getattr(before, name)) for name in ("notes", "held_out", "published")}
+        self.said = {
+            name: len(getattr(before, name)) for name in ("notes", "held_out", "samples", "published")
+        }
         self.stage = ""
 
     def __enter__(self) -> "_View":
@@ -227,6 +276,9 @@ class _View:
             trained = f"loss {loss:.3f}, " if loss is not None else ""
             self.say(f"step {point.step:>5}/{progress.total_steps or '?'}  {trained}held-out loss {point.loss:.3f}, "
                      f"token accuracy {point.token_accuracy:.1%}")  # fmt: skip
+        for sample in self._new("samples", progress.samples):
+            self.say(f"step {sample.step:>5}  {sample.question}", "dim")
+            self.say(f"            {sample.answer.strip()}{'' if sample.ended == 'turn' else ' …'}")
         for publication in self._new("published", progress.published):
             self.say(f"Published: {publication.url}", "bold green")
         self._draw(progress)
@@ -248,6 +300,15 @@ class _View:
                             figures=f"{stage.done}/{stage.total}" if stage.total else "")  # fmt: skip
         elif progress.state == "queued":
             self.bar.update(self.task, description="Waiting for its turn", total=None, figures="")
+        elif progress.state == "paused":
+            figures = f"{progress.step}/{progress.total_steps}  go on with: atelier continue {self.run.name}"
+            self.bar.update(
+                self.task,
+                description="Paused",
+                total=progress.total_steps,
+                completed=progress.step,
+                figures=figures,
+            )
         elif progress.steps:
             latest = progress.steps[-1]
             figures = (
@@ -268,10 +329,18 @@ class _View:
             case "failed" | "lost":
                 self.say(f"{progress.act} {progress.state}: {progress.message}", "bold red")
             case "stopped":
-                hint = f" Go on with: atelier resume {self.run.name}" if progress.resumable else ""
-                self.say(f"{progress.act} stopped at step {progress.step}.{hint}")
+                self.say(_stopped(self.run, progress))
             case "finished":
                 self.say(f"{progress.act} finished: {self.run.folder}")
+
+
+def _stopped(run: Run, progress: Progress) -> str:
+    if progress.discarded:
+        return f"{progress.act} stopped and discarded. Begin again with: atelier resume {run.name}"
+    how = "was ended by force" if progress.forced else "stopped"
+    at = progress.saved_step if progress.forced else progress.step
+    on = f" Go on with: atelier resume {run.name}" if progress.resumable else ""
+    return f"{progress.act} {how} at step {progress.step}.{on and f' Step {at} is saved.'}{on}"
 
 
 def duration(seconds: float) -> str:

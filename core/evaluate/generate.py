@@ -13,7 +13,7 @@ BATCH_ROWS = 16
 BATCH_TOKENS = 8192  # of question and answer, padding counted: what the batch's cache must hold
 
 
-@torch.inference_mode()
+@torch.no_grad()  # and not inference_mode: a model in training keeps what it computes here, and goes on with it
 def answer(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,

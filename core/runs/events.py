@@ -12,10 +12,14 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 Act = Literal["train", "evaluate", "merge", "push"]
-State = Literal["new", "queued", "running", "finished", "stopped", "failed", "lost"]
+State = Literal["new", "queued", "running", "paused", "finished", "stopped", "failed", "lost"]
+OUT_OF_MEMORY = "out-of-memory"  # a warning's code: the step it is about never came to its end
+SAVING = "Saving a checkpoint"  # the stage in which a training ends that was asked to stop
+BUSY = ("queued", "running", "paused")
+ENDED = ("finished", "stopped", "failed", "lost")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +38,7 @@ class Queued(Event):
 class Started(Event):
     act: Act
     pid: int
+    device: str = ""  # what it holds: cpu, or GPUs as CUDA_VISIBLE_DEVICES names them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +56,8 @@ class Noted(Event):
 
     text: str
     warning: bool = False
+    code: str = ""  # of a warning about the training: what kind
+    step: int = 0  # where on the curve it belongs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +88,28 @@ class HeldOut(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sampled(Event):
+    """What the model as it was after this step answers to one of evaluate.prompts."""
+
+    step: int
+    question: str
+    answer: str
+    ended: Literal["turn", "length"] = "turn"  # length: cut off
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paused(Event):
+    """Held between two steps, because someone asked; the process keeps its memory and its accelerator."""
+
+    step: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Continued(Event):
+    step: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Saved(Event):
     """A whole checkpoint is on disk."""
 
@@ -107,10 +136,12 @@ class Finished(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Stopped(Event):
-    """The user asked, and the act ended with all that it had done saved."""
+    """The user asked, and the act ended: by itself with all that it had done saved, or by force."""
 
     act: Act
     step: int = 0
+    forced: bool = False  # it did not end by itself: what came after its last checkpoint is lost
+    discarded: bool = False  # what the training made is removed: the user did not want it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +153,8 @@ class Failed(Event):
 KINDS = {
     kind.__name__.lower(): kind
     for kind in (
-        Queued, Started, Staged, Noted, Begun, Stepped, HeldOut, Saved, Trained, Published, Finished, Stopped, Failed,
+        Queued, Started, Staged, Noted, Begun, Stepped, HeldOut, Sampled, Paused, Continued, Saved, Trained,
+        Published, Finished, Stopped, Failed,
     )
 }  # fmt: skip
 
@@ -183,15 +215,24 @@ class Progress:
     total_steps: int = 0
     steps: tuple[Stepped, ...] = ()
     held_out: tuple[HeldOut, ...] = ()
+    samples: tuple[Sampled, ...] = ()
     notes: tuple[Noted, ...] = ()
     saved_step: int = 0
     trained: bool = False  # the training came to its end, and final/ is whole
     published: tuple[Published, ...] = ()
     message: str = ""
+    device: str = ""  # what the process holds, or held
+    forced: bool = False  # it was stopped by force
+    discarded: bool = False
 
     @property
     def step(self) -> int:
         return self.steps[-1].step if self.steps else 0
+
+    @property
+    def warnings(self) -> tuple[Noted, ...]:
+        """Those that belong to a step of the training."""
+        return tuple(note for note in self.notes if note.warning and note.code)
 
     @property
     def resumable(self) -> bool:
@@ -205,29 +246,32 @@ def advance(progress: Progress, events: Iterable[Event]) -> Progress:
         now["at"] = event.at
         match event:
             case Queued():
-                now |= {"act": event.act, "state": "queued", "message": "", "stage": None}
+                now |= _FRESH | {"act": event.act, "state": "queued"}
             case Started():
-                now |= {"act": event.act, "state": "running", "message": "", "stage": None}
-                if event.act == "train":
-                    now["notes"] = []
+                now |= _FRESH | {"act": event.act, "state": "running", "device": event.device}
+                if event.act == "train":  # it says again what it chose; a warning stays with its step
+                    now["notes"] = [note for note in now["notes"] if note.code]
             case Staged():
                 now["stage"] = event
             case Noted():
-                now["notes"].append(event)
+                _note(now["notes"], event)
             case Begun():
-                now |= {"total_steps": event.total_steps, "stage": None}
-                now["steps"] = [each for each in now["steps"] if each.step <= event.resumed_from]
-                if event.resumed_from:
-                    now["held_out"] = [each for each in now["held_out"] if each.step <= event.resumed_from]
-                else:  # the base was measured just before
-                    now |= {
-                        "held_out": [each for each in now["held_out"] if each.step == 0][-1:],
-                        "saved_step": 0,
-                    }
+                now |= {"total_steps": event.total_steps, "stage": None} | _kept(now, event.resumed_from)
             case Stepped():
                 now["steps"].append(event)
+                now["stage"] = None
             case HeldOut():
-                now["held_out"].append(event)
+                # Several processes measure the base after the beginning: again, if they begin again.
+                now["held_out"] = [each for each in now["held_out"] if each.step != event.step] + [event]
+            case Sampled():
+                key = event.step, event.question
+                now["samples"] = [each for each in now["samples"] if (each.step, each.question) != key] + [
+                    event
+                ]
+            case Paused():
+                now |= {"state": "paused", "stage": None}
+            case Continued():
+                now["state"] = "running"
             case Saved():
                 now["saved_step"] = event.step
             case Trained():
@@ -237,10 +281,40 @@ def advance(progress: Progress, events: Iterable[Event]) -> Progress:
             case Finished():
                 now |= {"state": "finished", "stage": None, "trained": now["trained"] or event.act == "train"}
             case Stopped():
-                now |= {"state": "stopped", "stage": None}
+                now |= {"state": "stopped", "stage": None, "forced": event.forced}
+                if event.discarded:
+                    now |= {"discarded": True, "saved_step": 0, "trained": False}
             case Failed():
                 now |= {"state": "failed", "message": event.message, "stage": None}
     return Progress(**now | {name: tuple(now[name]) for name in SERIES})
 
 
-SERIES = ("steps", "held_out", "notes", "published")
+SERIES = ("steps", "held_out", "samples", "notes", "published")
+_FRESH = {"message": "", "stage": None, "device": "", "forced": False, "discarded": False}
+
+
+def _note(notes: list[Noted], event: Noted) -> None:
+    """Add the note; a warning said before about the same step gives way, since a resume repeats steps."""
+    if event.code:
+        notes[:] = [each for each in notes if (each.code, each.step) != (event.code, event.step)]
+    notes.append(event)
+
+
+def _kept(now: dict[str, Any], step: int) -> dict[str, Any]:
+    """What holds after a beginning at this step: later steps will come again, and so will what was said of them."""
+    kept: dict[str, Any] = {
+        "steps": [each for each in now["steps"] if each.step <= step],
+        "notes": [each for each in now["notes"] if each.step <= step or each.code == OUT_OF_MEMORY],
+    }
+    if step:
+        measured = {
+            name: [each for each in now[name] if each.step <= step] for name in ("held_out", "samples")
+        }
+        return kept | measured | {"saved_step": step}
+    first = {each.question: each for each in now["samples"] if each.step == 0}
+    # The base was measured just before.
+    return kept | {
+        "held_out": [each for each in now["held_out"] if each.step == 0][-1:],
+        "samples": list(first.values()),
+        "saved_step": 0,
+    }

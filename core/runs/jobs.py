@@ -3,6 +3,8 @@
 The page and the shell start an act the same way:  python -m core work <run folder> <act> [options as JSON]
 """
 
+import contextlib
+import gc
 import json
 import os
 import shutil
@@ -17,40 +19,171 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from core.errors import RunError, UserError
-from core.runs.events import Act, Failed, Finished, Queued, Started, Stopped
-from core.runs.store import Follower, Run, RunStore
+from core.runs import process, queue
+from core.runs.events import (
+    BUSY,
+    SAVING,
+    Act,
+    Failed,
+    Finished,
+    Progress,
+    Queued,
+    Started,
+    Stopped,
+    advance,
+)
+from core.runs.queue import ON_ACCELERATOR
+from core.runs.store import REQUESTS, Follower, Run, RunStore
+from core.train.reporting import check_installed
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-ON_ACCELERATOR = ("train", "evaluate")
+GRACE = (
+    30.0  # seconds in which a job that was asked to stop must give a sign of life, beyond what its steps take
+)
+GRACE_TO_SAVE = 900.0  # for a checkpoint: a large model on a slow disk
+GRACE_TO_DISCARD = 3.0  # there is nothing to wait for
+# What stays of a run that is discarded; hidden files are locks.
+RECORD = ("spec.yaml", "events.jsonl", "console.log", "lock", "process", ".start", ".end", *REQUESTS)
 DISK_IS_FULL = 64_000_000  # bytes left, or fewer
 
 
 def start(run: Run, act: Act = "train", token: str | None = None, **options: Any) -> None:
     """Start the act and return at once; it outlives this process.
 
-    RunError if the run is busy, or has no final model for the act to work on.
+    UserError if the run is busy, has no final model for the act to work on, or asks for what this machine lacks.
 
     A token goes through the environment: never into a file, an event or a command line.
     """
     with FileLock(run.folder / ".start"):  # of two who ask at the same moment, one is told
-        if run.alive() or run.progress().state in ("queued", "running"):
+        if run.alive() or run.progress().state in BUSY:
             raise RunError(
                 f"The run {run.name!r} is at work on something else; wait for it, or stop it first."
             )
         if act != "train" and not run.final.is_dir():
             raise RunError(f"The run {run.name!r} has no final model yet: train it to its end first.")
-        run.withdraw_stop()
+        environment = child_environment(token)
+        if act == "train":
+            check_installed(run.spec.train.report_to)
+        run.withdraw()
+        if act in ON_ACCELERATOR:
+            queue.needs(run.spec.compute)
+            queue.line_up(run)
+            if "CUDA_VISIBLE_DEVICES" not in os.environ:
+                del environment["CUDA_VISIBLE_DEVICES"]  # it takes one of all, when its turn comes
         run.events.append(Queued(act=act))
+    _launch(run, ["work", str(run.folder.resolve()), act, json.dumps(options)], environment, known=True)
+
+
+def stop(run: Run, discard: bool = False, now: bool = False) -> None:
+    """Ask the run to stop: with a checkpoint after the step under way, or, to discard it, without, and without a trace
+    but for its settings, events and console. A job that then gives no sign of life is ended by force, its children
+    with it; `now` does not wait for that. Returns before it has stopped, except with `now`.
+
+    RunError if it is not at work, or is trained already and there is a model to lose.
+    """
+    progress = run.progress()
+    if progress.state not in BUSY:
+        raise RunError(f"The run {run.name!r} is not at work; there is nothing to stop.")
+    if discard and (progress.trained or progress.act != "train"):
+        raise RunError(
+            f"The run {run.name!r} is trained already; stop it, and delete it if its model is not wanted."
+        )
+    run.request_stop(discard)
+    if now:
+        see_it_end(run, now=True)
+    else:
+        _launch(run, ["end", str(run.folder.resolve())], child_environment())
+
+
+def pause(run: Run) -> None:
+    """Hold a training after the step under way; it keeps its memory and its accelerator. RunError if it does not train."""
+    progress = run.progress()
+    if progress.state not in ("running", "paused") or progress.act != "train" or progress.trained:
+        raise RunError(f"The run {run.name!r} is not training; there is nothing to pause.")
+    run.request_pause()
+
+
+def go_on(run: Run) -> None:
+    """Let a paused training go on. RunError if it is not paused."""
+    if run.progress().state not in ("running", "paused") or not run.pause_requested():
+        raise RunError(f"The run {run.name!r} is not paused.")
+    run.withdraw_pause()
+
+
+def cancel(run: Run) -> None:
+    """Take a run that waits for its turn out of the line. RunError if it does not wait."""
+    if run.progress().state != "queued":
+        raise RunError(f"The run {run.name!r} does not wait for its turn; see `atelier queue`.")
+    stop(run)
+
+
+def delete(run: Run) -> None:
+    """Delete the run with all that it made. RunError if it is at work."""
+    with FileLock(run.folder / ".start"):
+        if run.alive() or run.progress().state in BUSY:
+            raise RunError(f"The run {run.name!r} is at work; stop it first.")
+        RunStore(run.folder.parent).remove(run)
+
+
+def see_it_end(run: Run, now: bool = False) -> None:
+    """Wait until a run that was asked to stop has stopped, and end it by force if it shows no life for too long.
+
+    What it is known by, pid and birth, it wrote itself or who started it; no other process is ever ended.
+    """
+    if now:
+        process.end(*run.process)
+        _settle(run)
+        return
+    with contextlib.suppress(Timeout), FileLock(run.folder / ".end").acquire(timeout=0):  # one is enough
+        follower = Follower(run)
+        size, quiet_since = -1, time.monotonic()
+        while (progress := follower.progress()).state in BUSY and run.stop_requested():
+            if (written := run.events.path.stat().st_size) != size:
+                size, quiet_since = written, time.monotonic()
+            if time.monotonic() - quiet_since > grace(progress, run.discard_requested()):
+                process.end(*run.process)
+                break
+            time.sleep(0.2)
+        _settle(run)
+
+
+def _settle(run: Run) -> None:
+    """If the run ended without a word after it was asked to stop, say that it stopped."""
+    with contextlib.suppress(Timeout), run.lock.acquire(timeout=process.GIVE_UP):
+        said = advance(Progress(), run.events.read()[0])
+        if said.state in BUSY and run.stop_requested():
+            _stopped(run, said.act, forced=True)
+
+
+def grace(progress: Progress, discard: bool) -> float:
+    """Seconds of silence after which a job that was asked to stop is taken to hang: GRACE, beside what a step and a
+    measurement of the held-out loss take in this run, or a checkpoint may take."""
+    if discard:
+        return GRACE_TO_DISCARD
+    step_ends = {each.step: each.at for each in progress.steps}
+    measured = [each for each in progress.held_out if each.step in step_ends]
+    just_measured = bool(measured) and measured[-1].step == progress.step
+    if just_measured or (progress.stage and progress.stage.stage == SAVING):
+        return GRACE_TO_SAVE
+    left = max(progress.total_steps - progress.step, 1)
+    step = progress.steps[-1].eta_seconds / left if progress.steps else 0.0
+    longest = max((each.at - step_ends[each.step] for each in measured), default=GRACE)
+    return GRACE + 3 * max(step, min(longest, GRACE_TO_SAVE))
+
+
+def _launch(run: Run, arguments: list[str], environment: dict[str, str], known: bool = False) -> None:
     with run.console.open("ab") as console:
-        subprocess.Popen(
-            [sys.executable, "-m", "core", "work", str(run.folder.resolve()), act, json.dumps(options)],
+        started = subprocess.Popen(
+            [sys.executable, "-m", "core", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=console,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # a Ctrl-C in the server's terminal does not reach the job
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same on Windows
-            env=child_environment(token),
+            env=environment,
         )
+    if known:
+        run.set_process(started.pid)
 
 
 def child_environment(token: str | None = None) -> dict[str, str]:
@@ -77,43 +210,72 @@ def work(run: Run, act: Act, options: dict[str, Any]) -> int:
     """Do the act in this process; returns the exit status. What it made and how it ended is in the events."""
     try:
         with run.lock.acquire(timeout=5):
-            if act not in ON_ACCELERATOR:
+            run.set_process(os.getpid())  # the launcher of a virtual environment may have been another
+            # Started by `accelerate launch`, it is one of several that have theirs already.
+            if act not in ON_ACCELERATOR or "LOCAL_WORLD_SIZE" in os.environ:
                 return _perform(run, act, options)
-            with _Turn(run) as mine:
-                if mine:
-                    return _perform(run, act, options)
-                run.events.append(Stopped(act=act))
-                return 0
+            return _perform_in_turn(run, act, options)
     except Timeout:
         print(f"Another process holds {run.folder}; nothing was done.", file=sys.stderr)
         return 1
 
 
-def _perform(run: Run, act: Act, options: dict[str, Any]) -> int:
-    run.events.append(Started(act=act, pid=os.getpid()))
+def _perform_in_turn(run: Run, act: Act, options: dict[str, Any]) -> int:
+    try:
+        turn = queue.Turn(run)
+    except UserError as error:
+        run.set_place(None)
+        run.events.append(Failed(act=act, message=str(error)))
+        return 1
+    with turn as held:
+        if not held:
+            _stopped(run, act)
+            return 0
+        queue.use(held)
+        return _perform(run, act, options, ",".join(held))
+
+
+def _perform(run: Run, act: Act, options: dict[str, Any], device: str = "") -> int:
+    run.events.append(Started(act=act, pid=os.getpid(), device=device))
     try:
         output = _acts()[act](run, **options)
     except UserError as error:
-        traceback.print_exc()
         run.events.append(Failed(act=act, message=str(error)))
+        traceback.print_exc()  # after it: on a disk that is nearly full, it may take the last room
         return 1
     except BaseException as error:
-        traceback.print_exc()
         run.events.append(Failed(act=act, message=explain(error, run)))
+        traceback.print_exc()
         return 1
-    if output is None:
-        run.events.append(Stopped(act=act, step=run.progress().step))
+    if output is None or run.discard_requested():
+        _stopped(run, act)
     else:
         run.events.append(Finished(act=act, output=output))
     return 0
+
+
+def _stopped(run: Run, act: Act, forced: bool = False) -> None:
+    """Say that the run stopped, and remove what it made if that is not wanted; by whoever holds its lock."""
+    run.set_place(None)
+    progress, discard = run.progress(), run.discard_requested()
+    if discard:
+        for path in run.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name not in RECORD:
+                path.unlink(missing_ok=True)
+    run.events.append(Stopped(act=act, step=progress.step, forced=forced, discarded=discard))
 
 
 def _acts() -> dict[str, Callable[..., str | None]]:
     """Each act returns what it made, relative to the run, or None if it was stopped. Imported late: these load torch."""
 
     def train(run: Run, **options: Any) -> str | None:
+        gc.disable()  # what is imported stays: looking through it again and again is a fifth of the time that it takes
         from core.train.job import train
 
+        gc.freeze()
+        gc.enable()
         return train(run, **options)
 
     def evaluate(run: Run, **options: Any) -> str | None:
@@ -145,36 +307,3 @@ def explain(error: BaseException, run: Run) -> str:
     if shutil.disk_usage(run.folder).free < DISK_IS_FULL:
         return "The disk is full. Free some space; the run can be resumed from its last checkpoint."
     return f"{type(error).__name__}: {error}. The traceback is in console.log."
-
-
-class _Turn:
-    """One job at a time holds the accelerator, in the order they were asked for; false if it was stopped waiting."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.lock = FileLock(run.folder.parent / ".accelerator.lock")
-        self.others: dict[str, Follower] = {}
-
-    def __enter__(self) -> bool:
-        asked = self.run.progress().at
-        while not self.run.stop_requested():
-            if not self._somebody_is_before(asked):
-                try:
-                    self.lock.acquire(timeout=0)
-                    return True
-                except Timeout:
-                    pass
-            time.sleep(0.2)
-        return False
-
-    def __exit__(self, *_: object) -> None:
-        self.lock.release()
-
-    def _somebody_is_before(self, asked: float) -> bool:
-        for run in RunStore(self.run.folder.parent).all():
-            if run.name != self.run.name:
-                shown = self.others.setdefault(run.name, Follower(run)).progress()
-                waits = shown.state == "queued" and shown.act in ON_ACCELERATOR
-                if waits and (shown.at, run.name) < (asked, self.run.name):
-                    return True
-        return False

@@ -5,7 +5,11 @@ runs/poems/
   events.jsonl    what happened
   console.log     everything the job printed
   lock            held by the job's process for as long as it lives
+  process         which process that is, or was
+  place           its number in the line of those that wait for an accelerator; only while it waits
   stop            present when someone asked the job to end
+  discard         beside stop: nothing that it made is wanted
+  pause           present while the training is to be held between two steps
   manifest.json   data hashes, library versions, hardware
   checkpoints/    checkpoint-20/, ...: each one whole
   final/          adapter or model, tokenizer, chat template, generation config
@@ -14,6 +18,8 @@ runs/poems/
 
 import contextlib
 import dataclasses
+import json
+import os
 import re
 import shutil
 import time
@@ -24,11 +30,12 @@ from filelock import FileLock, Timeout
 
 from core.errors import RunError
 from core.presets import anchored
-from core.runs.events import EventLog, Progress, advance
+from core.runs.events import BUSY, EventLog, Progress, advance
+from core.runs.process import born, lives
 from core.spec import RunSpec
 
-ENDED = ("finished", "stopped", "failed", "lost")
-START_WITHIN = 60.0  # seconds a job may take from being asked for to holding its lock
+START_WITHIN = 60.0  # seconds from a job's being asked for to its process's being known
+REQUESTS = ("stop", "discard", "pause")
 LOST = (
     "The process ended without a word: out of memory, killed, or the machine was restarted. See console.log."
 )
@@ -87,14 +94,65 @@ class Run:
         """Where the run stands, from its events and from whether its process still lives."""
         return Follower(self).progress()
 
-    def request_stop(self) -> None:
+    def requests(self) -> frozenset[str]:
+        """What is asked of the job: stop, discard (which goes with stop), pause."""
+        return frozenset(name for name in REQUESTS if (self.folder / name).exists())
+
+    def request_stop(self, discard: bool = False) -> None:
+        """Ask the job to end. It answers within a step; see `jobs.stop` for one that does not."""
+        if discard:
+            (self.folder / "discard").touch()
         (self.folder / "stop").touch()
 
-    def withdraw_stop(self) -> None:
-        (self.folder / "stop").unlink(missing_ok=True)
-
     def stop_requested(self) -> bool:
-        return (self.folder / "stop").exists()
+        return "stop" in self.requests()
+
+    def discard_requested(self) -> bool:
+        return {"stop", "discard"} <= self.requests()
+
+    def request_pause(self) -> None:
+        (self.folder / "pause").touch()
+
+    def withdraw_pause(self) -> None:
+        (self.folder / "pause").unlink(missing_ok=True)
+
+    def pause_requested(self) -> bool:
+        return "pause" in self.requests()
+
+    def withdraw(self) -> None:
+        """Take back whatever was asked of an earlier job, and forget it."""
+        for name in (*REQUESTS, "place", "process"):
+            (self.folder / name).unlink(missing_ok=True)
+
+    @property
+    def place(self) -> int | None:
+        """The number in the line of those that wait; None for a run that does not."""
+        with contextlib.suppress(OSError, ValueError):
+            return int((self.folder / "place").read_text())
+        return None
+
+    def set_place(self, number: int | None) -> None:
+        if number is None:
+            (self.folder / "place").unlink(missing_ok=True)
+        else:
+            self._write("place", str(number))
+
+    def set_process(self, pid: int) -> None:
+        """This process works on the run, or will as soon as it holds the lock."""
+        self._write("process", json.dumps({"pid": pid, "born": born(pid)}))
+
+    @property
+    def process(self) -> tuple[int, str]:
+        """Pid and birth of the latest process that worked on the run; (0, "") if none did."""
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            known = json.loads((self.folder / "process").read_text())
+            return int(known["pid"]), str(known["born"])
+        return 0, ""
+
+    def _write(self, name: str, text: str) -> None:
+        beside = self.folder / f".{name}.{os.getpid()}"
+        beside.write_text(text)
+        beside.replace(self.folder / name)
 
 
 class Follower:
@@ -110,15 +168,21 @@ class Follower:
         if events:
             self._progress = advance(self._progress, events)
         shown = self._progress
-        # What runs holds the lock from its first word to its last. What was asked for a moment ago may not yet.
-        silent = shown.state == "running" or not 0 <= time.time() - shown.at <= START_WITHIN
-        if shown.state in ("queued", "running") and silent and not self.run.alive():
+        if shown.state in BUSY and not self._at_work(shown):
             # The last words may have been written between our reading and the lock's release.
             events, self._offset = self.run.events.read(self._offset)
             self._progress = advance(self._progress, events)
-            if self._progress.state in ("queued", "running"):
+            if self._progress.state in BUSY:
                 return dataclasses.replace(self._progress, state="lost", message=LOST, stage=None)
         return self._progress
+
+    def _at_work(self, shown: Progress) -> bool:
+        """A job holds the lock from its first word to its last; what was asked for a moment ago may not yet."""
+        if shown.state != "queued":
+            return self.run.alive()
+        pid, since = self.run.process
+        known = lives(pid, since) if pid else abs(time.time() - shown.at) <= START_WITHIN
+        return known or self.run.alive()
 
 
 class RunStore:
@@ -165,6 +229,13 @@ class RunStore:
             with contextlib.suppress(FileNotFoundError):  # deleted while we looked
                 made.append((path.stat().st_mtime, path.parent))
         return [Run(folder) for _, folder in sorted(made, reverse=True)]
+
+    def remove(self, run: Run) -> None:
+        """Delete the run's folder; it is no run any more before the first file goes."""
+        beside = self.root / f".{run.name}.deleted"
+        shutil.rmtree(beside, ignore_errors=True)
+        run.folder.rename(beside)
+        shutil.rmtree(beside)
 
     def free_name(self, stem: str) -> str:
         """A name no run has yet: `fables-en-1`, `fables-en-2`, ..."""

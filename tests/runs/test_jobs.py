@@ -4,15 +4,28 @@ import json
 import os
 import shutil
 import signal
+import time
 
+import psutil
 import pytest
 from safetensors.torch import load_file, save_file
 
-from core.errors import RunError
+from core.errors import RunError, SpecError
 from core.presets import FABLE
 from core.runs import Run, RunStore, jobs
 from core.runs import store as store_module
-from core.runs.events import Started
+from core.runs.events import (
+    Begun,
+    HeldOut,
+    Paused,
+    Progress,
+    Queued,
+    Staged,
+    Started,
+    Stepped,
+    Trained,
+    advance,
+)
 from tests.conftest import pid_of, quick, until, wait
 
 LONG = {"train": {"max_steps": 2000}, "evaluate": {"after_training": False}}
@@ -65,6 +78,118 @@ def test_a_run_that_waits_can_be_stopped_before_its_turn(store):
     assert first.progress().state == "running"
     first.request_stop()
     assert wait(first) == "stopped"
+
+
+def test_a_training_is_held_between_steps_goes_on_and_is_discarded_without_a_trace_of_its_work(store):
+    run = store.create("a", quick(LONG, {"train": {"evaluate_every": 2}}))
+    jobs.start(run)
+    until(lambda: run.progress().saved_step)
+    jobs.pause(run)
+    until(lambda: run.progress().state == "paused")
+    at = run.progress().step
+    time.sleep(1.0)
+    assert run.progress().step == at and run.alive()
+    jobs.go_on(run)
+    until(lambda: run.progress().step > at)
+    slow = run.progress().steps[-1]
+    assert slow.eta_seconds < 2000 * 60  # the pause is no part of a step
+
+    jobs.pause(run)
+    until(lambda: run.progress().state == "paused")
+    jobs.stop(run, discard=True)  # held as it is
+    assert wait(run) == "stopped"
+    progress = run.progress()
+    assert progress.discarded and progress.resumable and not progress.forced
+    assert len(progress.steps) == progress.step  # its record is kept
+    assert {path.name for path in run.folder.iterdir()} <= set(jobs.RECORD)
+    for act in (jobs.pause, jobs.go_on, jobs.stop, jobs.cancel):
+        with pytest.raises(RunError):
+            act(run)
+    jobs.delete(run)
+    assert not run.folder.exists() and store.all() == []
+
+
+def test_a_job_that_hangs_is_ended_with_its_children_by_whoever_asked_it_to_stop(store, monkeypatch):
+    run = store.create("a", quick(LONG, {"train": {"evaluate_every": 3}, "compute": {"workers": 1}}))
+    jobs.start(run)
+    until(lambda: run.progress().saved_step)
+    with pytest.raises(RunError, match="at work"):
+        jobs.delete(run)
+    pid = pid_of(run)
+    assert run.process[0] == pid
+    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    assert len(family) > 1
+    os.kill(pid, signal.SIGSTOP)
+    run.request_stop()
+    monkeypatch.setattr(jobs, "grace", lambda progress, discard: 0.5)
+    jobs.see_it_end(run)
+    gone, alive = psutil.wait_procs(family, timeout=5)
+    assert [each for each in alive if each.status() != psutil.STATUS_ZOMBIE] == []
+    progress = run.progress()
+    assert progress.state == "stopped" and progress.forced and progress.resumable and progress.saved_step
+    jobs.start(run)
+    until(lambda: run.progress().step > progress.step)
+    os.kill(pid_of(run), signal.SIGSTOP)
+    jobs.stop(run)  # someone waits for it already
+    jobs.stop(run, now=True)
+    assert run.progress().state == "stopped" and not run.alive()
+
+
+def test_a_job_is_given_the_time_that_its_steps_its_measurements_and_its_checkpoints_take():
+    step = Stepped(
+        at=100, step=4, epoch=1, loss=1, learning_rate=1, gradient_norm=1, tokens_per_second=1, memory_bytes=1,
+        eta_seconds=600,
+    )  # fmt: skip
+    begun = advance(Progress(), [Begun(total_steps=10), step])  # 100 seconds a step
+    assert jobs.grace(begun, False) == jobs.GRACE + 3 * 100
+    measured = advance(begun, [HeldOut(at=300, step=4, loss=1, token_accuracy=1)])
+    assert jobs.grace(measured, False) == jobs.GRACE_TO_SAVE  # it is being saved
+    later = advance(measured, [Stepped(**vars(step) | {"step": 5, "eta_seconds": 5})])
+    assert jobs.grace(later, False) == jobs.GRACE + 3 * 200
+    assert jobs.grace(advance(later, [Staged(stage=jobs.SAVING)]), False) == jobs.GRACE_TO_SAVE
+    assert jobs.grace(later, True) == jobs.GRACE_TO_DISCARD
+
+
+def test_what_is_trained_already_is_not_discarded_with_its_scoring(store):
+    run = store.create("a", quick())
+    for event in (Started(act="train", pid=1), Trained(), Queued(act="evaluate")):
+        run.events.append(event)
+    with run.lock:
+        run.events.append(Started(act="evaluate", pid=os.getpid()))
+        with pytest.raises(RunError, match="trained already"):
+            jobs.stop(run, discard=True)
+    assert not run.stop_requested()
+
+
+def test_a_paused_run_whose_process_died_is_lost(store):
+    run = store.create("a", quick())
+    with run.lock:
+        run.events.append(Started(act="train", pid=1))
+        run.events.append(Paused(step=3))
+        assert run.progress().state == "paused"
+    assert run.progress().state == "lost"
+
+
+def test_a_run_just_asked_for_is_not_lost_when_the_clock_jumps(store, monkeypatch):
+    run = store.create("a", quick())
+    run.events.append(Queued(act="train"))
+    real = time.time()
+    for jump in (-30, -1e6, 1e6):
+        if abs(jump) > 60:
+            run.set_process(os.getpid())
+        now = real + jump
+        monkeypatch.setattr(store_module.time, "time", lambda now=now: now)
+        assert run.progress().state == "queued"
+
+
+def test_a_package_to_report_to_that_is_missing_is_named_before_anything_begins(store, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    run = store.create("a", quick({"train": {"report_to": ["tensorboard"]}}))
+    with pytest.raises(
+        SpecError, match="train.report_to: tensorboard is not installed: pip install tensorboard"
+    ):
+        jobs.start(run)
+    assert run.progress().state == "new"
 
 
 def test_a_busy_run_cannot_be_started_twice(store):

@@ -18,7 +18,7 @@ def test_the_header_says_where_one_is():
 def test_programs_can_call_the_acts_and_not_the_looking(store):
     endpoints = build(store).get_api_info()
     assert set(endpoints["named_endpoints"]) == {
-        "/train", "/stop", "/resume", "/evaluate", "/load", "/unload", "/ask", "/stop_answer", "/plan", "/publish",
+        "/train", "/pause", "/continue", "/stop", "/discard", "/end", "/resume", "/delete", "/evaluate", "/load", "/unload", "/ask", "/stop_answer", "/plan", "/publish",
     }  # fmt: skip
     assert not endpoints["unnamed_endpoints"]
 

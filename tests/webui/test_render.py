@@ -12,9 +12,12 @@ from core.runs.events import (
     Finished,
     HeldOut,
     Noted,
+    Paused,
     Progress,
     Published,
     Queued,
+    Sampled,
+    Saved,
     Staged,
     Started,
     Stepped,
@@ -52,7 +55,13 @@ BEGUN = (Queued(act="train"), Started(act="train", pid=1), Begun(total_steps=10)
         (after(*BEGUN[:2], Staged(stage="Loading fable")), "Loading fable."),
         (after(*BEGUN[:2], Staged(stage="Answering", done=3, total=24)), "Answering, 3 of 24."),
         (after(*BEGUN, step(4)), "Training: step 4 of 10, about 12 seconds left."),
-        (after(*BEGUN, step(4), Stopped(act="train", step=4)), "Stopped at step 4, saved. Resume goes on from there."),
+        (after(*BEGUN, step(4), Saved(step=4), Stopped(act="train", step=4)),
+         "Stopped at step 4, saved. Resume goes on from there."),
+        (after(*BEGUN[:2], Stopped(act="train")), "Stopped before anything was saved. Resume begins again."),
+        (after(*BEGUN, Saved(step=2), step(4), Stopped(act="train", step=4, forced=True)),
+         "It did not stop by itself and was ended at step 4. Resume goes on from step 2, which is saved."),
+        (after(*BEGUN, step(4), Stopped(act="train", step=4, discarded=True)),
+         "Stopped and discarded: its settings and curves are kept. Resume begins again."),
         (after(*BEGUN, Failed(act="train", message="The disk is full.")), "The disk is full."),
         (
             after(HeldOut(step=0, loss=6.2, token_accuracy=0), *BEGUN, HeldOut(step=0, loss=6.2, token_accuracy=0),
@@ -63,6 +72,74 @@ BEGUN = (Queued(act="train"), Started(act="train", pid=1), Begun(total_steps=10)
 )  # fmt: skip
 def test_a_state_is_told_in_words(progress, sentence):
     assert runs.status(progress) == sentence
+
+
+@pytest.mark.parametrize(
+    "events, asked, sentence",
+    [
+        ((step(4), Paused(step=4)), ["pause"], "Paused after step 4 of 10; it keeps its memory and its turn."),
+        ((step(4), Paused(step=4)), [], "Going on after step 4 of 10."),
+        ((step(4),), ["pause"], "Pausing: the step under way is finished first."),
+        ((step(4), Paused(step=4)), ["pause", "stop"],
+         "Stopping: the step under way is finished and a checkpoint saved."),
+        ((step(4),), ["stop", "discard"], "Stopping: nothing is saved, and what the training made is removed."),
+    ],
+)  # fmt: skip
+def test_what_is_asked_of_a_run_is_told_in_words(events, asked, sentence):
+    assert runs.status(after(*BEGUN, *events), asked) == sentence
+
+
+def test_each_act_is_offered_when_it_can_be_done(store):
+    run = store.create("poems", quick())
+
+    def offered(*events):
+        progress = after(*events)
+        acts = ("pause", "go_on", "stop", "discard", "end")
+        found = [act for act in acts if getattr(runs, f"can_{act}")(run, progress)]
+        return found + ["delete"] * runs.can_delete(progress)
+
+    assert offered(*BEGUN[:2]) == ["stop", "discard"]  # it does not train yet
+    assert offered(*BEGUN, step(1)) == ["pause", "stop", "discard"]
+    run.request_pause()
+    assert offered(*BEGUN, step(1), Paused(step=1)) == ["go_on", "stop", "discard"]
+    run.request_stop()
+    assert offered(*BEGUN, step(1)) == ["end"]
+    assert offered(*BEGUN, step(1), Stopped(act="train")) == ["delete"]
+    run.withdraw()
+    assert offered(Queued(act="train")) == []  # its line offers to cancel it
+    assert offered(*BEGUN, Finished(act="train"), Queued(act="push"), Started(act="push", pid=1)) == ["stop"]
+
+
+def test_the_line_offers_no_way_up_to_the_first_and_none_down_to_the_last(store):
+    shown = runs.line([store.create(name, quick()) for name in ("first", "last")])
+    buttons = re.findall(r'<button[^>]*data-run="(\w+)" data-act="(\w+)"[^>]*?( disabled)?>', shown)
+    assert [(run, act) for run, act, off in buttons if off] == [("first", "earlier"), ("last", "later")]
+    assert [act for _, act, _ in buttons] == ["earlier", "later", "cancel"] * 2
+    assert 'aria-label="Move last up"' in shown and runs.line([]) == ""
+
+
+def test_answers_are_drawn_step_by_step_under_their_question():
+    said = [Sampled(step=at, question=q, answer=f"{q} {at}") for at in (0, 4) for q in ("Who?", "Why?")]
+    shown = runs.samples(
+        after(
+            *said[:2],
+            *BEGUN,
+            step(4),
+            *said[2:],
+            Sampled(step=8, question="Who?", answer=" ", ended="length"),
+        )
+    )
+    assert re.findall(r"Wh[oy]\? \d", shown) == ["Who? 0", "Who? 4", "Why? 0", "Why? 4"]
+    assert shown.count("cut off") == 1 and "nothing" in shown and runs.samples(Progress()) == ""
+
+
+def test_a_warning_of_the_training_is_a_mark_at_its_step_with_its_words():
+    warnings = [
+        Noted(text=f"{code} & so on", warning=True, code=code, step=4) for code in ("memory", "diverging")
+    ]
+    shown = charts.curves(after(*BEGUN, step(5), *warnings, Noted(text="of no step", warning=True)))
+    (mark,) = re.findall(r'<i class="mark" style="left:40.00%">.*?</i>', shown, re.DOTALL)
+    assert 'title="memory &amp; so on\ndiverging &amp; so on"' in mark and "of no step" not in shown
 
 
 def test_a_run_asked_to_stop_says_so_until_it_does(store):
@@ -126,13 +203,15 @@ class TestHostileTextStaysText:
         progress = after(
             *BEGUN,
             Noted(text=HOSTILE),
+            Noted(text=HOSTILE, warning=True, code="x", step=1),
+            Sampled(step=0, question=HOSTILE, answer=HOSTILE),
             Staged(stage=HOSTILE),
             Published(repo_id=HOSTILE, url=HOSTILE, commit="c"),
         )
         failed = after(*BEGUN, Failed(act="train", message=HOSTILE))
         shown = (
             runs.status_block(run, progress) + runs.status_block(run, failed) + runs.notes(progress)
-            + runs.console(run) + runs.published(progress)
+            + runs.console(run) + runs.published(progress) + runs.samples(progress) + charts.curves(progress)
         )  # fmt: skip
         assert not TAG.search(shown)
 

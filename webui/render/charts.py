@@ -34,7 +34,12 @@ def curves(progress: Progress) -> str:
     held_out = Series("held out", [(each.step, each.loss) for each in progress.held_out], "ochre", dots=True)
     note = f"each point is the mean of {per_point} steps" if per_point > 1 else ""
     large = chart(
-        "Loss", [series(lambda s: s.loss, "training", "prussian"), held_out], end, "{:.3g}", note=note
+        "Loss",
+        [series(lambda s: s.loss, "training", "prussian"), held_out],
+        end,
+        "{:.3g}",
+        note=note,
+        warnings=[(each.step, each.text) for each in progress.warnings],
     )
     small = "".join(
         chart(title, [series(value, title.lower(), "prussian")], end, show, from_zero=True, small=True)
@@ -57,6 +62,7 @@ def chart(
     from_zero: bool = False,
     small: bool = False,
     note: str = "",
+    warnings: Sequence[tuple[int, str]] = (),
 ) -> str:
     """One figure. The x axis reaches from 0 to `end` from the start, so a growing curve moves nothing."""
     say = show.format if isinstance(show, str) else show
@@ -88,7 +94,7 @@ def chart(
         f'<div class="plot"><div class="y" aria-hidden="true">{labels}</div>'
         f'<div class="area"><svg viewBox="0 0 1000 1000" preserveAspectRatio="none" role="img" '
         f'aria-label="{text(title)}: {text(words or "nothing measured yet")}">{lines}</svg>{empty}'
-        f"{'' if small else _hints(drawn, end, say)}</div></div>"
+        f"{'' if small else _hints(drawn, end, say)}{_marks(warnings, end)}</div></div>"
         f'<div class="x" aria-hidden="true">{across}</div>'
         + (f"<small>{text(note)}</small>" if note else "")
         + "</figure>"
@@ -163,3 +169,15 @@ def _hints(drawn: Sequence[Series], end: float, say: Callable[[float], str]) -> 
             f'<b class="tip{side}">step {x:,.0f}{said}</b></i>'
         )
     return f'<div class="hints" aria-hidden="true">{"".join(strips)}</div>'
+
+
+def _marks(warnings: Sequence[tuple[int, str]], end: float) -> str:
+    """A mark at each step that a warning is about, which says it to the pointer and to a reader of the page."""
+    by_step: dict[int, list[str]] = {}
+    for step, words in warnings:
+        by_step.setdefault(step, []).append(words)
+    return "".join(
+        f'<i class="mark" style="left:{min(step / end, 1) * 100:.2f}%"><b tabindex="0" role="img" '
+        f'title="{text(chr(10).join(words))}" aria-label="Warning at step {step:,}: {text(" ".join(words))}">!</b></i>'
+        for step, words in sorted(by_step.items())
+    )

@@ -1,19 +1,19 @@
 """Runs in words: the list, where one stands, what it noted and printed, and what can be done with it now."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from urllib.parse import quote
 
-from core.runs import ENDED, Run
-from core.runs.events import Noted, Progress
-from core.runs.jobs import ON_ACCELERATOR
+from core.runs import BUSY, ENDED, Run
+from core.runs.events import Noted, Progress, Sampled
+from core.runs.queue import ON_ACCELERATOR
 from webui.render.parts import count, duration, hint, section, table, text
 
-BUSY = ("queued", "running")
 STATES = {
     "new": "not started",
     "queued": "queued",
     "running": "running",
+    "paused": "paused",
     "finished": "finished",
     "stopped": "stopped",
     "failed": "failed",
@@ -51,6 +51,28 @@ def runs_table(rows: Iterable[tuple[Run, Progress]], chosen: str | None) -> str:
     return table(("Run", "State", "#Step", "#Loss", "#Held-out loss", "Created"), lines, "runs")
 
 
+def line(waiting: Sequence[Run]) -> str:
+    """The runs that wait for their turn, the next one first, each with what can be done about its place."""
+    if not waiting:
+        return ""
+    last = len(waiting) - 1
+    items = "".join(
+        f'<li><a href="./runs?run={quote(run.name)}" data-run="{text(run.name)}">{text(run.name)}</a><span>'
+        f"{_act(run, 'earlier', '↑', f'Move {run.name} up', place == 0)}"
+        f"{_act(run, 'later', '↓', f'Move {run.name} down', place == last)}"
+        f"{_act(run, 'cancel', 'Cancel', f'Cancel {run.name}')}</span></li>"
+        for place, run in enumerate(waiting)
+    )
+    return section("Waiting for their turn", "the next one first") + f'<ol class="line">{items}</ol>'
+
+
+def _act(run: Run, act: str, sign: str, words: str, off: bool = False) -> str:
+    return (
+        f'<button type="button" data-run="{text(run.name)}" data-act="{act}" aria-label="{text(words)}" '
+        f'title="{text(words)}"{" disabled" if off else ""}>{sign}</button>'
+    )
+
+
 def started(run: Run) -> str:
     """When the run was made: its settings are written then and never again."""
     at = datetime.fromtimestamp((run.folder / "spec.yaml").stat().st_mtime)
@@ -63,20 +85,30 @@ def badge(progress: Progress) -> str:
     return f'<span class="badge {progress.state}">{act}{STATES[progress.state]}</span>'
 
 
-def status(progress: Progress, stopping: bool = False) -> str:
-    """Where the run stands, in one or two sentences."""
+def status(progress: Progress, asked: Collection[str] = ()) -> str:
+    """Where the run stands, and what is `asked` of it, in one or two sentences."""
     doing = DOING[progress.act]
     match progress.state:
         case "new":
             return "Not started yet."
-        case "queued" if stopping:
+        case "queued" if "stop" in asked:
             return "Asked to stop before it began."
         case "queued" if progress.act in ON_ACCELERATOR:
             return f"{doing} is asked for; it begins as soon as no other run holds the processor."
         case "queued":
             return f"{doing} is about to begin."
-        case "running" if stopping:
+        case "running" | "paused" if {"stop", "discard"} <= set(asked):
+            return "Stopping: nothing is saved, and what the training made is removed."
+        case "running" | "paused" if "stop" in asked and progress.act == "train" and not progress.trained:
             return "Stopping: the step under way is finished and a checkpoint saved."
+        case "running" | "paused" if "stop" in asked:
+            return "Stopping."
+        case "paused" if "pause" in asked:
+            return f"Paused after step {progress.step:,} of {progress.total_steps:,}; it keeps its memory and its turn."
+        case "paused":
+            return f"Going on after step {progress.step:,} of {progress.total_steps:,}."
+        case "running" if "pause" in asked:
+            return "Pausing: the step under way is finished first."
         case "running" if progress.stage:
             stage = progress.stage
             return f"{stage.stage}, {stage.done:,} of {stage.total:,}." if stage.total else f"{stage.stage}."
@@ -86,6 +118,19 @@ def status(progress: Progress, stopping: bool = False) -> str:
             return f"{doing} has begun."
         case "finished":
             return f"{DONE[progress.act]}{_outcome(progress)}."
+        case "stopped" if progress.discarded:
+            return "Stopped and discarded: its settings and curves are kept. Resume begins again."
+        case "stopped" if progress.forced and progress.resumable:
+            saved = (
+                f"from step {progress.saved_step:,}, which is saved"
+                if progress.saved_step
+                else "from the beginning"
+            )
+            return (
+                f"It did not stop by itself and was ended at step {progress.step:,}. Resume goes on {saved}."
+            )
+        case "stopped" if progress.resumable and not progress.saved_step:
+            return "Stopped before anything was saved. Resume begins again."
         case "stopped" if progress.resumable:
             return f"Stopped at step {progress.step:,}, saved. Resume goes on from there."
         case "stopped":
@@ -96,10 +141,10 @@ def status(progress: Progress, stopping: bool = False) -> str:
 
 def status_block(run: Run, progress: Progress) -> str:
     """State, sentence and bar; always of the same height, so nothing below it moves."""
-    stopping = run.stop_requested() and progress.state in BUSY
+    asked = run.requests() if progress.state in BUSY else ()
     return (
         f'<div class="status"><div class="status-head"><h2>{text(run.name)}</h2>{badge(progress)}</div>'
-        f"<p>{text(status(progress, stopping))}</p>{bar(progress)}</div>"
+        f"<p>{text(status(progress, asked))}</p>{bar(progress)}</div>"
     )
 
 
@@ -120,6 +165,26 @@ def bar(progress: Progress) -> str:
 def notes(progress: Progress) -> str:
     """What the job chose and why, and what it warns of."""
     return section("What it chose, and why") + _list(progress.notes) if progress.notes else ""
+
+
+def samples(progress: Progress) -> str:
+    """What the model answered to each question while it learned, step by step."""
+    if not progress.samples:
+        return ""
+    by_question: dict[str, list[Sampled]] = {}
+    for each in progress.samples:
+        by_question.setdefault(each.question, []).append(each)
+    drawn = "".join(
+        f'<h3 class="question">{text(question)}</h3>'
+        + table(("#Step", "Answer"), ((f"{each.step:,}", _answer(each)) for each in answers), "samples")
+        for question, answers in by_question.items()
+    )
+    return section("What it answers", "the likeliest words, at each measurement") + drawn
+
+
+def _answer(sample: Sampled) -> str:
+    cut = "" if sample.ended == "turn" else ' <small title="evaluate.max_new_tokens">… cut off</small>'
+    return f"<p>{text(sample.answer.strip()) or '<small>nothing</small>'}{cut}</p>"
 
 
 def notes_after_training(progress: Progress) -> str:
@@ -159,7 +224,29 @@ def ways_on(run: Run, progress: Progress) -> str:
 
 
 def can_stop(run: Run, progress: Progress) -> bool:
-    return progress.state in BUSY and not run.stop_requested()
+    return progress.state in ("running", "paused") and not run.stop_requested()
+
+
+def can_discard(run: Run, progress: Progress) -> bool:
+    return can_stop(run, progress) and progress.act == "train" and not progress.trained
+
+
+def can_pause(run: Run, progress: Progress) -> bool:
+    """Once it has begun to train."""
+    return can_discard(run, progress) and bool(progress.total_steps) and not run.pause_requested()
+
+
+def can_go_on(run: Run, progress: Progress) -> bool:
+    return can_discard(run, progress) and run.pause_requested()
+
+
+def can_end(run: Run, progress: Progress) -> bool:
+    """One that was asked to stop and has not done so yet."""
+    return progress.state in ("running", "paused") and run.stop_requested()
+
+
+def can_delete(progress: Progress) -> bool:
+    return progress.state not in BUSY
 
 
 def _list(notes: Sequence[Noted]) -> str:
