@@ -28,6 +28,10 @@ app = App(
 )
 data = App(name="data", help="Look at examples before anything is trained on them.", help_format="plaintext")
 app.command(data)
+line = App(
+    name="queue", help="Runs that wait for an accelerator: one job at a time has it.", help_format="plaintext"
+)
+app.command(line)
 
 Files = Annotated[
     tuple[str, ...], Parameter(help="Files of examples (.jsonl), or sample:fables-en, sample:fables-fr.")
@@ -37,6 +41,13 @@ Config = Annotated[Path | None, Parameter(help="A YAML file of settings, laid ov
 Runs = Annotated[Path, Parameter(env_var="ATELIER_RUNS", help="The folder in which runs are kept.")]
 Json = Annotated[bool, Parameter(negative="", help="Print one JSON object, for programs.")]
 Settings = Annotated[RunSpec | None, Parameter(name="*", group="Settings")]
+ForceCpu = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        help="Train without a GPU though it takes more than an hour; short for --compute.force-cpu.",
+    ),
+]
 STOPPED = 130  # the exit status of what Ctrl-C ended, as in every shell
 
 RunName = Annotated[str, Parameter(help="The name of a run; see `atelier runs`.")]
@@ -337,17 +348,65 @@ def train(
     preset: Preset = "tiny",
     config: Config = None,
     runs: Runs = Path("runs"),
+    begin: Annotated[bool, Parameter(help="Begin at once; otherwise the run is made, and waits.")] = True,
     follow: Annotated[bool, Parameter(help="Watch the run; it goes on without a watcher, too.")] = True,
+    profile_start: Annotated[
+        bool, Parameter(negative="", help="Show where the time to the first step goes.")
+    ] = False,
+    force_cpu: ForceCpu = False,
     json: Json = False,
     settings: Settings = None,
 ) -> int:
     """Train a model and score it against its base. Ctrl-C stops it with a checkpoint; `atelier resume` goes on."""
-    spec = _spec(files, preset, config, settings)
+    spec = _forced(_spec(files, preset, config, settings), force_cpu)
     if not spec.data.files:
         raise UserError("Name a file of examples, for example: atelier train sample:fables-en")
     store = RunStore(runs)
     run = store.create(name or store.free_name(Path(spec.data.files[0].removeprefix("sample:")).stem), spec)
+    if not begin:
+        if json:
+            show_json({"run": run.name, "folder": str(run.folder)})
+        else:
+            print(f"{run.folder} is made. It begins with: atelier resume {run.name}")
+        return 0
+    if profile_start:
+        return _begin_measured(run, follow, json)
     return _begin(run, "train", follow, json)
+
+
+@app.command
+def plan(
+    files: Files = (),
+    *,
+    preset: Preset = "tiny",
+    config: Config = None,
+    runs: Runs = Path("runs"),
+    force_cpu: ForceCpu = False,
+    json: Json = False,
+    settings: Settings = None,
+) -> int:
+    """Show what a training would do and take: steps, every choice with its reason, memory by part, time, disk.
+
+    Nothing is trained, and no weights are loaded. Exit status: 0 it would begin, 1 it would be refused.
+    """
+    from core.forecast import as_text, forecast
+
+    spec = _forced(_spec(files, preset, config, settings), force_cpu)
+    if not spec.data.files:
+        raise UserError("Name a file of examples, for example: atelier plan sample:fables-en")
+    seen = forecast(spec, runs)
+    show_json(seen) if json else print(as_text(seen))
+    return 1 if seen["refusal"] and not json else 0
+
+
+@app.command(name="models")
+def list_models(*, json: Json = False) -> None:
+    """List models that have a short name: size, licence, memory by method, and where they are on the Hub."""
+    from core.forecast import needs
+    from core.models import as_dicts, as_text
+
+    rows = as_dicts(lambda model: needs(model.shape, in_words=not json))
+    show_json({"models": rows}) if json else print(as_text(rows))
 
 
 @app.command(name="runs")
@@ -366,13 +425,116 @@ def watch(run: RunName, *, runs: Runs = Path("runs"), json: Json = False) -> int
 
 
 @app.command
-def stop(run: RunName, *, runs: Runs = Path("runs")) -> int:
-    """Ask a run to stop: it saves a checkpoint after the step it is in."""
+def stop(
+    run: RunName,
+    *,
+    discard: Annotated[bool, Parameter(negative="")] = False,
+    now: Annotated[bool, Parameter(negative="")] = False,
+    runs: Runs = Path("runs"),
+) -> int:
+    """Ask a run to stop: it saves a checkpoint after the step it is in, and `atelier resume` goes on from there.
+
+    One that gives no sign of life for half a minute beyond what its steps take is ended, its children with it.
+
+    Parameters
+    ----------
+    discard
+        Stop without a checkpoint and remove all that the training made: what stays are its settings, its curves and what
+        it printed. To remove these, too, `atelier delete`.
+    now
+        End its processes at once; what came after its last checkpoint is lost.
+    """
+    from core.runs import jobs
+
     wanted = RunStore(runs).get(run)
-    if not wanted.alive():
-        raise UserError(f"The run {run!r} is not at work; there is nothing to stop.")
-    wanted.request_stop()
-    return 0 if _follow(wanted, False, leave=True, before=wanted.progress()) == STOPPED else 1
+    before = wanted.progress()
+    jobs.stop(wanted, discard, now)
+    return 0 if _follow(wanted, False, leave=True, before=before) == STOPPED else 1
+
+
+@app.command
+def pause(run: RunName, *, runs: Runs = Path("runs")) -> None:
+    """Hold a training after the step it is in. It keeps its memory and its accelerator; `atelier continue` goes on."""
+    from core.runs import jobs
+
+    jobs.pause(RunStore(runs).get(run))
+    print(f"{run} is held after this step; go on with: atelier continue {run}")
+
+
+@app.command(name="continue")
+def go_on(run: RunName, *, runs: Runs = Path("runs")) -> None:
+    """Let a paused training go on."""
+    from core.runs import jobs
+
+    jobs.go_on(RunStore(runs).get(run))
+    print(f"{run} goes on: atelier watch {run}")
+
+
+@app.command
+def delete(
+    run: RunName,
+    *,
+    yes: Annotated[bool, Parameter(negative="", help="Do not ask.")] = False,
+    runs: Runs = Path("runs"),
+) -> int:
+    """Delete a run with all that it made: checkpoints, model, scores. One that is at work is refused."""
+    from core.runs import jobs
+
+    wanted = RunStore(runs).get(run)
+    if not yes and not _sure(f"Delete {wanted.folder} with all that is in it?"):
+        return 1
+    jobs.delete(wanted)
+    print(f"{run} is deleted.")
+    return 0
+
+
+@line.default
+def queue(*, runs: Runs = Path("runs"), json: Json = False) -> None:
+    """List what is at work on which accelerator, and what waits for one, the next one first."""
+    from core.runs.queue import holding, waiting
+    from core.show import queue_as_dict, queue_table
+
+    rows = [(run, run.progress()) for run in RunStore(runs).all()]
+    busy, wait = holding(rows), waiting(rows)
+    show_json(queue_as_dict(busy, wait)) if json else print(queue_table(busy, wait))
+
+
+@line.command
+def move(
+    run: RunName,
+    *,
+    first: Annotated[bool, Parameter(negative="")] = False,
+    last: Annotated[bool, Parameter(negative="")] = False,
+    before: str | None = None,
+    runs: Runs = Path("runs"),
+) -> None:
+    """Give a run that waits another place in the line.
+
+    Parameters
+    ----------
+    first
+        It is the next one.
+    last
+        It comes after all others.
+    before
+        It comes just before this run.
+    """
+    from core.runs.queue import move
+
+    if first + last + (before is not None) != 1:
+        raise UserError("Say where: --first, --last, or --before another run.")
+    store = RunStore(runs)
+    move(store.get(run), store.get(before) if before is not None else "first" if first else "last")
+    queue(runs=runs)
+
+
+@line.command
+def cancel(run: RunName, *, runs: Runs = Path("runs")) -> None:
+    """Take a run that waits out of the line; `atelier resume` asks for it again."""
+    from core.runs import jobs
+
+    jobs.cancel(RunStore(runs).get(run))
+    print(f"{run} waits no longer.")
 
 
 @app.command
@@ -397,6 +559,52 @@ def evaluate(run: RunName, *, runs: Runs = Path("runs"), follow: bool = True, js
         else:
             print(as_markdown(read(wanted)))
     return status
+
+
+@app.command
+def prove_resume(run: RunName, *, steps: int = 5, runs: Runs = Path("runs"), json: Json = False) -> int:
+    """Prove on this machine that a run of these settings loses nothing when it is killed and resumed.
+
+    Trains 2N steps straight, and N steps, a kill, and the rest resumed, in processes of their own and beside the runs;
+    then compares every loss, the order of the data and every file of weights. Exit status: 0 equal, 1 different.
+
+    Parameters
+    ----------
+    steps
+        N, the steps before the checkpoint that is resumed from.
+    """
+    from core.train.prove import as_dict, as_text, prove
+
+    if steps < 1:
+        raise UserError(f"--steps is {steps}: give 1 or more.")
+    proof = prove(RunStore(runs).get(run), steps)
+    show_json(as_dict(proof)) if json else print(as_text(proof))
+    return 0 if proof.equal else 1
+
+
+@app.command
+def reproduce(run: RunName, *, runs: Runs = Path("runs"), json: Json = False) -> int:
+    """Run a finished run again, with the same settings and data, and show where the second differs from the first.
+
+    The new run is kept and called like the first, with -again. Exit status: 0 equal bit for bit, 1 different.
+    """
+    from core.train.reproduce import again, as_dict, as_text, compare
+
+    first = RunStore(runs).get(run)
+    second, differences = again(first)
+    if not json:
+        print(
+            "\n".join(f"Different here: {each}" for each in differences)
+            or "Software and hardware are the same."
+        )
+    status = _begin(second, "train", True, False, quiet=json)
+    if status:
+        if json:
+            show_json({"first": first.name, "second": second.name, "error": second.progress().message})
+        return status
+    found = compare(first, second)
+    show_json(as_dict(found)) if json else print(as_text(found))
+    return 0 if found.equal else 1
 
 
 @app.command
@@ -521,6 +729,22 @@ def work(folder: Path, act: str, options: str = "{}") -> int:
 
 
 @app.command(show=False)
+def end(folder: Path) -> None:
+    """See a run end that was asked to stop, by force if need be."""
+    from core.runs.jobs import see_it_end
+
+    see_it_end(Run(folder))
+
+
+@app.command(show=False)
+def rank(folder: Path) -> int:
+    """Be one of the processes that train a run together."""
+    from core.train.processes import be_rank
+
+    return be_rank(folder)
+
+
+@app.command(show=False)
 def talk(folder: Path) -> int:
     """Be the process that answers for a run, over standard input and output."""
     from core.talk.serve import serve
@@ -528,16 +752,32 @@ def talk(folder: Path) -> int:
     return serve(Run(folder))
 
 
+def _sure(question: str) -> bool:
+    """Whether a person at a terminal says yes; where there is none, nobody does."""
+    if not sys.stdin.isatty():
+        raise UserError(f"{question} Nobody is here to ask: say so with --yes.")
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
 def show_json(value: dict[str, Any]) -> None:
     print(json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
 def _spec(files: Sequence[str], preset: str, config: Path | None, settings: RunSpec | None) -> RunSpec:
-    from core.presets import resolve
+    from core.presets import resolve_and_tell
     from core.spec import merge
 
     flags = settings.model_dump(exclude_unset=True) if settings else {}
-    return resolve(preset, config, merge(flags, {"data": {"files": tuple(files)}} if files else {}))
+    given = merge(flags, {"data": {"files": tuple(files)}} if files else {})
+    spec, remarks = resolve_and_tell(preset, config, given)
+    for remark in remarks:
+        print(f"{config}: {_harmless(remark)}", file=sys.stderr)
+    return spec
+
+
+def _forced(spec: RunSpec, force_cpu: bool) -> RunSpec:
+    compute = spec.compute.model_copy(update={"force_cpu": spec.compute.force_cpu or force_cpu})
+    return spec.model_copy(update={"compute": compute})
 
 
 def _begin(run: Run, act: Act, follow: bool, json: bool, quiet: bool = False, **options: Any) -> int:
@@ -553,6 +793,24 @@ def _begin(run: Run, act: Act, follow: bool, json: bool, quiet: bool = False, **
     else:
         print(f"{run.name} goes on by itself: atelier watch {run.name}")
     return 0
+
+
+def _begin_measured(run: Run, follow: bool, json: bool) -> int:
+    """Start a training, show how long each part took when its first step is done, and watch it from there."""
+    import psutil
+
+    from core.runs import jobs
+    from core.train.start import as_text, wait
+
+    jobs.start(run, "train")
+    try:
+        found = wait(run, psutil.Process().create_time())
+    except KeyboardInterrupt:
+        run.request_stop()
+        found = None
+    if found:
+        print(as_text(found), file=sys.stderr if json else sys.stdout)
+    return _follow(run, json) if follow else 0
 
 
 def _follow(

@@ -1,57 +1,76 @@
 """The act `train`: from a run's settings to its final/ folder, resuming by itself where an earlier process ended."""
 
-import gc
-import json
-import platform
+import pickle
 import shutil
-from dataclasses import dataclass
-from importlib.metadata import version
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from datasets import Dataset
+from safetensors import SafetensorError
+from torch import Tensor
 from transformers import EarlyStoppingCallback, GenerationConfig, PreTrainedModel
 
 import core
 from core.data.report import as_dict
 from core.data.select import Selected, select
+from core.errors import TrainError
 from core.evaluate.job import evaluate
 from core.runs.events import Noted, Staged, Trained
 from core.runs.store import Run
 from core.spec import RunSpec
 from core.text.encode import Encoding, encode
 from core.text.load import Text, load_text
-from core.train import checkpoints
-from core.train.dataset import as_dataset, packed
-from core.train.methods import METHODS
+from core.train import checkpoints, disk, memory, processes
+from core.train.dataset import as_dataset
+from core.train.device import limit_memory
+from core.train.distributed import ranks, sharing
+from core.train.methods import adapt, keep_in_float32
 from core.train.model import (
-    LARGE,
-    bfloat16_is_fast,
     device_for,
-    load_base,
+    load_for_training,
+    require_bitsandbytes,
     set_threads,
     stored_dtype,
     without_router_logits,
 )
-from core.train.plan import Plan, plan
+from core.train.plan import Plan
+from core.train.planning import plan_run, say_measured
 from core.train.recorder import Recorder
+from core.train.rehearsal import Rehearsal
+from core.train.reproduce import surroundings
 from core.train.trainer import Trainer, trainer_settings
 
-LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "tokenizers", "safetensors")
+Touch = Callable[[Trainer], None]
 
 
-def train(run: Run) -> str | None:
-    """Train the run to its end and score it; "final" when done, None if it was stopped with a checkpoint."""
+def train(run: Run, touch: Touch | None = None) -> str | None:
+    """Train the run to its end and score it; "final" when done, None if it was stopped with a checkpoint.
+
+    `touch` gets every trainer before it begins: for who wants to see more than the events tell.
+    """
     spec = run.spec
     set_threads(spec)
-    run.reports.mkdir(exist_ok=True)
-    if not run.final.is_dir() and not _train(run, spec):
-        return None
-    # Before final/ is opened again to be scored, the trained model is let go of: two copies may not fit. The trainer
-    # and its callbacks hold each other, so that only the collector frees them.
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    limit_memory(spec)
+    if spec.method.kind == "qlora":
+        require_bitsandbytes(device_for(spec))
+    try:
+        run.reports.mkdir(exist_ok=True)
+        if not run.final.is_dir():
+            if not (train_here(run, spec, touch) if spec.compute.processes == 1 else _train_apart(run)):
+                return None
+        elif not run.progress().trained:
+            run.events.append(Trained())  # killed between final/ and the word of it
+    except (OSError, RuntimeError, SafetensorError) as error:
+        refused = disk.refusal(error, run.folder)
+        if not refused:
+            raise
+        shutil.rmtree(_rows(run), ignore_errors=True)  # room to say it in; they are made anew
+        raise refused from error
+    shutil.rmtree(_rows(run), ignore_errors=True)
+    # Before final/ is opened again to be scored, the trained model is let go of: two copies may not fit.
+    memory.free()
     if spec.evaluate.after_training and evaluate(run) is None:
         return None
     return "final"
@@ -65,31 +84,113 @@ class Prepared:
     text: Text
     training: Dataset
     held_out: Dataset | None
+    longest: int  # tokens of the longest row, held out or not
     planned: Plan
 
 
-def _train(run: Run, spec: RunSpec) -> bool:
-    """Train to the end and save; false if it was stopped on the way."""
-    rows = run.folder / "rows"  # of ids, as the trainer reads them; made anew by a process that goes on
-    shutil.rmtree(rows, ignore_errors=True)
-    rows.mkdir()
+def _train_apart(run: Run) -> bool:
+    """Train in several processes, anew with less at once if memory runs out in one; false if it was stopped."""
+    while True:
+        before = memory.found_out(run)
+        try:
+            return processes.train(run)
+        except (MemoryError, RuntimeError) as error:
+            # The one that had too little wrote down what to try before it ended, or was at the end of what can be tried.
+            if not memory.ran_out(error) or memory.found_out(run) == before:
+                raise
+            memory.say(run)
+
+
+def train_here(run: Run, spec: RunSpec, touch: Touch | None = None) -> bool:
+    """Train in this process to the end and save, in as many attempts as memory needs; false if it was stopped on the way.
+
+    Where others train beside it, an attempt that fails is the last: they wait for what will not come.
+    """
+    rows = _rows(run) / str(ranks.rank())  # of ids, as the trainer reads them
+    if ranks.is_main():
+        checkpoints.tidy(run.checkpoints)
+        disk.check_writable(run.checkpoints)
+        shutil.rmtree(_rows(run), ignore_errors=True)
+    ranks.barrier()
+    rows.mkdir(parents=True)
+    if not ranks.is_main():
+        ranks.barrier()  # the main one encodes, and the others find the tokens where it kept them
     prepared = _prepare(run, spec, rows)
+    if ranks.is_main():
+        ranks.barrier()
+    there = disk.size_of(run.checkpoints)
+    disk.check_room(run.folder, prepared.planned.disk_bytes, there, "The checkpoints and the final model")
+    planned = ranks.from_main(lambda: memory.as_found_out(run, prepared.planned, prepared.longest))
+    while True:
+        try:
+            return _attempt(run, spec, replace(prepared, planned=planned), touch)
+        except (MemoryError, OSError, RuntimeError) as error:
+            if not memory.ran_out(error):
+                raise
+            smaller = memory.halved(planned, prepared.longest)
+            if not smaller:
+                raise memory.too_little(spec, planned, prepared.longest) from error
+            memory.keep(run, smaller)
+            if ranks.together():
+                raise
+            traceback.print_exc()
+        memory.say(run)
+        planned = smaller
+        memory.free()  # here, where the error with its frames, and all that they held, is gone
+
+
+def _attempt(run: Run, spec: RunSpec, prepared: Prepared, touch: Touch | None) -> bool:
+    """Train from the last whole checkpoint, or from the beginning, and save; false if it was stopped on the way."""
     run.events.append(Staged(stage=f"Loading {spec.model.base}"))
-    trainer, recorder = _trainer(run, spec, prepared)
-    checkpoint, damaged = checkpoints.latest(run.checkpoints)
-    for name in damaged:
-        run.events.append(Noted(text=f"{name} is damaged and was not used.", warning=True))
-        shutil.rmtree(run.checkpoints / name)
+    with memory.enough_to_open(spec):
+        trainer, recorder = _trainer(run, spec, prepared)
+    if touch:
+        touch(trainer)
+    _fit(run, trainer, prepared, ranks.from_main(lambda: _checkpoint(run)))
+    if recorder.stopped:
+        return False
+    weights = sharing.whole(trainer)
+    if ranks.is_main():
+        save_final(run, spec, trainer.model, prepared.text, weights)
+    ranks.barrier()
+    return True
+
+
+def _fit(run: Run, trainer: Trainer, prepared: Prepared, checkpoint: Path | None) -> None:
+    """Bring the trainer's model to where the training ends, or is stopped."""
     if checkpoint is None and prepared.held_out:
-        trainer.evaluate()  # where the base stands: the first point of the held-out curve
+        run.events.append(Staged(stage="Measuring the base"))  # the first point of the held-out curve
+        if ranks.together():
+            # One that is measured before it is trained counts as prepared: its gradients would never be shared.
+            trainer.args.eval_on_start = True
+        else:
+            trainer.evaluate()
     if checkpoint and checkpoints.is_last(checkpoint, prepared.planned.total_steps):
         trainer._load_from_checkpoint(str(checkpoints.best(checkpoint)))  # all that is missing is final/
-    else:
+        return
+    try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    if not recorder.stopped:
-        save_final(run, spec, trainer.model, prepared.text)
-        shutil.rmtree(rows, ignore_errors=True)
-    return not recorder.stopped
+    except pickle.UnpicklingError as error:
+        raise TrainError(
+            f"{checkpoint} holds more than numbers and was not read, since what it holds could be a program: it was not "
+            "written by a training. Delete it, and resume the run from the one before."
+        ) from error
+
+
+def _checkpoint(run: Run) -> Path | None:
+    """The last checkpoint that is whole. Later ones are removed, and that is said."""
+    checkpoint, damaged = checkpoints.latest(run.checkpoints)
+    whence = f"checkpoint {checkpoints.step_of(checkpoint)}" if checkpoint else "the beginning"
+    for name in damaged:
+        text = f"{name} is damaged and was not used; the run goes on from {whence}."
+        run.events.append(Noted(text=text, warning=True))
+        shutil.rmtree(run.checkpoints / name)
+    return checkpoint
+
+
+def _rows(run: Run) -> Path:
+    """What the trainers read, made anew by every process that goes on."""
+    return run.folder / "rows"
 
 
 def _prepare(run: Run, spec: RunSpec, folder: Path) -> Prepared:
@@ -97,7 +198,8 @@ def _prepare(run: Run, spec: RunSpec, folder: Path) -> Prepared:
     run.events.append(Staged(stage="Reading the examples"))
     chosen = select(spec.data)
     chosen.check(run.manifest)
-    write_json(run.reports / "data.json", as_dict(chosen.reports[0]))
+    if ranks.is_main():
+        disk.write_json(run.reports / "data.json", as_dict(chosen.reports[0]))
     run.events.append(Staged(stage="Encoding the examples"))
     text = load_text(spec)
     rows, measured = (
@@ -110,38 +212,36 @@ def _prepare(run: Run, spec: RunSpec, folder: Path) -> Prepared:
         text_ = f"The tokenizer is {spec.model.tokenizer}, not the base's own: the base must have been trained with it."
         run.events.append(Noted(text=text_, warning=True))
     training, longest = as_dataset(rows, folder / "training.arrow"), rows.longest
-    if spec.train.packing and rows.rows:
-        training, longest = packed(training, spec.train.max_length), spec.train.max_length
     held_out = as_dataset(measured, folder / "held_out.arrow") if measured.rows else None
-    fast = bfloat16_is_fast(device_for(spec))
-    planned = plan(spec, len(rows.rows), len(training), len(measured.rows), longest, fast)
-    for reason in planned.reasons:
-        run.events.append(Noted(text=reason))
-    return Prepared(chosen, text, training, held_out, planned)
+    run.events.append(Staged(stage="Planning"))
+    planned = plan_run(run, spec, rows, measured, len(text.added))
+    return Prepared(chosen, text, training, held_out, max(longest, measured.longest), planned)
 
 
 def _trainer(run: Run, spec: RunSpec, prepared: Prepared) -> tuple[Trainer, Recorder]:
     """The base, loaded, in the hands of a trainer that writes the run's events."""
     planned, text, device = prepared.planned, prepared.text, device_for(spec)
-    model = load_base(spec, text, torch.float32)
-    write_json(run.manifest, manifest(spec, prepared.chosen, planned, model, text))
-    if spec.method.kind != "full" and planned.bfloat16 and model.num_parameters() >= LARGE:
-        model = model.to(torch.bfloat16)  # frozen; the added matrices stay in float32
-    recorder = Recorder(run)
-    callbacks = [recorder]
+    model = load_for_training(spec, text, planned.bfloat16)
+    if ranks.is_main():
+        disk.write_json(run.manifest, manifest(spec, prepared.chosen, planned, model, text))
+    shared = sharing.settings(spec, planned, model, len(text.added))
+    run.events.append(Staged(stage="Making the trainer"))
+    recorder = Recorder(run, text)
+    rehearsal = Rehearsal(planned, lambda found: say_measured(run, found))
+    callbacks = [recorder, rehearsal]
     if spec.train.early_stopping and planned.held_out:
         callbacks.append(EarlyStoppingCallback(spec.train.early_stopping))
     trainer = Trainer(
-        model=model,
-        args=trainer_settings(spec, planned, run, cpu=device.type == "cpu"),
+        model=adapt(spec, model, text),
+        args=trainer_settings(spec, planned, run, cpu=device.type == "cpu", shared=shared),
         train_dataset=prepared.training,
         eval_dataset=prepared.held_out,
         processing_class=text.tokenizer,
-        peft_config=METHODS[spec.method.kind](spec, model, text),
         callbacks=callbacks,
     )
+    keep_in_float32(trainer.model)
     trainer.in_order = prepared.chosen.in_order
-    recorder.trainer = trainer
+    recorder.trainer = rehearsal.trainer = trainer
     return trainer, recorder
 
 
@@ -170,11 +270,33 @@ def notes_on(chosen: Selected, rows: Encoding, measured: Encoding) -> list[Noted
     return notes
 
 
-def save_final(run: Run, spec: RunSpec, model: PreTrainedModel, text: Text) -> None:
-    """Adapter or model, tokenizer, chat template and generation config; written beside, then renamed."""
+def save_final(
+    run: Run, spec: RunSpec, model: PreTrainedModel, text: Text, weights: dict[str, Tensor] | None = None
+) -> None:
+    """Written beside, and renamed when it is whole and on the disk: final/ is never half-made.
+
+    `weights` are the model's where it holds only its share of them.
+    """
     run.events.append(Staged(stage="Saving"))
     beside = run.folder / ".final"
     shutil.rmtree(beside, ignore_errors=True)
+    try:
+        _write_final(beside, spec, model, text, weights)
+        disk.synced(beside)
+        disk.place(beside, run.final)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        refused = disk.refusal(error, run.folder)
+        shutil.rmtree(beside, ignore_errors=True)
+        if refused:
+            raise refused from error
+        raise
+    run.events.append(Trained())
+
+
+def _write_final(
+    beside: Path, spec: RunSpec, model: PreTrainedModel, text: Text, weights: dict[str, Tensor] | None
+) -> None:
+    """Adapter or model, tokenizer, chat template and generation config."""
     inner = model.get_base_model() if hasattr(model, "peft_config") else model
     without_router_logits(inner.config)
     inner.generation_config = generation_config(inner.generation_config, text)
@@ -185,14 +307,12 @@ def save_final(run: Run, spec: RunSpec, model: PreTrainedModel, text: Text) -> N
     if hasattr(model, "peft_config"):
         # The name that the user gave: a path of this machine would be of no use to anybody else.
         model.peft_config["default"].base_model_name_or_path = spec.model.base
-        model.save_pretrained(beside, save_embedding_layers=False)
+        model.save_pretrained(beside, state_dict=weights, save_embedding_layers=False)
         inner.generation_config.save_pretrained(beside)
     else:
-        model.save_pretrained(beside)
+        model.save_pretrained(beside, state_dict=weights)
     text.tokenizer.save_pretrained(beside)
     (beside / "README.md").unlink(missing_ok=True)  # PEFT's own; ours is written when the run is published
-    beside.rename(run.final)
-    run.events.append(Trained())
 
 
 def generation_config(base: GenerationConfig, text: Text) -> GenerationConfig:
@@ -215,17 +335,7 @@ def manifest(spec: RunSpec, chosen: Selected, planned: Plan, model: PreTrainedMo
             "bytes_per_parameter": stored_dtype(spec).itemsize,
         },
         "stop_tokens": text.tokenizer.convert_ids_to_tokens(list(text.stop_ids)),
-        "plan": {name: getattr(planned, name) for name in planned.__dataclass_fields__ if name != "reasons"},
+        "plan": planned.as_dict(),
         "seed": spec.train.seed,
-        "libraries": {name: version(name) for name in LIBRARIES},
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processor_threads": torch.get_num_threads(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        **surroundings(),
     }
-
-
-def write_json(path: Path, value: dict) -> None:
-    beside = path.with_suffix(".partial")
-    beside.write_text(json.dumps(value, indent=1, ensure_ascii=False), "utf-8")
-    beside.replace(path)
