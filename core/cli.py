@@ -358,9 +358,13 @@ def train(
     settings: Settings = None,
 ) -> int:
     """Train a model and score it against its base. Ctrl-C stops it with a checkpoint; `atelier resume` goes on."""
+    from core.runs import jobs
+
     spec = _forced(_spec(files, preset, config, settings), force_cpu)
     if not spec.data.files:
         raise UserError("Name a file of examples, for example: atelier train sample:fables-en")
+    if begin:  # otherwise it may be for other machines
+        jobs.check(spec)
     store = RunStore(runs)
     run = store.create(name or store.free_name(Path(spec.data.files[0].removeprefix("sample:")).stem), spec)
     if not begin:
@@ -390,10 +394,12 @@ def plan(
     Nothing is trained, and no weights are loaded. Exit status: 0 it would begin, 1 it would be refused.
     """
     from core.forecast import as_text, forecast
+    from core.runs import jobs
 
     spec = _forced(_spec(files, preset, config, settings), force_cpu)
     if not spec.data.files:
         raise UserError("Name a file of examples, for example: atelier plan sample:fables-en")
+    jobs.check(spec)
     seen = forecast(spec, runs)
     show_json(seen) if json else print(as_text(seen))
     return 1 if seen["refusal"] and not json else 0

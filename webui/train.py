@@ -79,6 +79,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     @spoken(message)
     def begin(state: dict, chosen: str, called: str, *values: Any) -> dict:
         spec = presets.resolve(chosen, overrides=overrides(shared, state, filled_in(values)))
+        jobs.check(spec)
         run = shared.store.create(called.strip(), spec)
         jobs.start(run)
         return {began: run.name}

@@ -34,7 +34,9 @@ from core.runs.events import (
 )
 from core.runs.queue import ON_ACCELERATOR
 from core.runs.store import REQUESTS, Follower, Run, RunStore
-from core.train.reporting import check_installed
+from core.spec import RunSpec
+from core.train import processes
+from core.train.installed import check_installed
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 GRACE = (
@@ -45,6 +47,13 @@ GRACE_TO_DISCARD = 3.0  # there is nothing to wait for
 # What stays of a run that is discarded; hidden files are locks.
 RECORD = ("spec.yaml", "events.jsonl", "console.log", "lock", "process", ".start", ".end", *REQUESTS)
 DISK_IS_FULL = 64_000_000  # bytes left, or fewer
+
+
+def check(spec: RunSpec) -> None:
+    """UserError if the settings cannot go together on this machine, or ask for a package that it lacks. For before a
+    run is made: what is refused here leaves no folder."""
+    processes.check(spec, len(queue.gpus()))
+    check_installed(spec)
 
 
 def start(run: Run, act: Act = "train", token: str | None = None, **options: Any) -> None:
@@ -63,7 +72,7 @@ def start(run: Run, act: Act = "train", token: str | None = None, **options: Any
             raise RunError(f"The run {run.name!r} has no final model yet: train it to its end first.")
         environment = child_environment(token)
         if act == "train":
-            check_installed(run.spec.train.report_to)
+            check(run.spec)
         run.withdraw()
         if act in ON_ACCELERATOR:
             queue.needs(run.spec.compute)

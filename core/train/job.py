@@ -26,6 +26,7 @@ from core.train import checkpoints, disk, memory, processes
 from core.train.dataset import as_dataset
 from core.train.device import limit_memory
 from core.train.distributed import ranks, sharing
+from core.train.installed import check_installed
 from core.train.methods import adapt, keep_in_float32
 from core.train.model import (
     device_for,
@@ -53,6 +54,7 @@ def train(run: Run, touch: Touch | None = None) -> str | None:
     spec = run.spec
     set_threads(spec)
     limit_memory(spec)
+    check_installed(spec)
     if spec.method.kind == "qlora":
         require_bitsandbytes(device_for(spec))
     try:

@@ -1,6 +1,5 @@
 """Loading the base model, giving new tokens their rows, and opening base and tuned model together."""
 
-import importlib.util
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from core.presets import base_model
 from core.runs.store import Run
 from core.spec import RunSpec
 from core.text.load import Text, load_text
+from core.train.installed import check_installed
 
 LARGE = 1_000_000_000  # parameters from which a frozen base is kept in bfloat16
 ROOM = 1.25  # memory that answering takes, as a multiple of the weights'
@@ -132,6 +132,7 @@ def _quantized(spec: RunSpec, config: PreTrainedConfig, dtype: torch.dtype) -> d
             "method.kind qlora holds linear layers in 4 bits, but most of this model are experts, which would stay as "
             "they are: choose lora."
         )
+    check_installed(spec)
     require_bitsandbytes(device_for(spec))
     return {
         "quantization_config": BitsAndBytesConfig(
@@ -146,10 +147,6 @@ def _quantized(spec: RunSpec, config: PreTrainedConfig, dtype: torch.dtype) -> d
 
 def require_bitsandbytes(device: torch.device) -> None:
     """TrainError if a base cannot be held in 4 bits on the device, in one sentence; bitsandbytes is loaded here."""
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise TrainError(
-            "method.kind qlora needs bitsandbytes, which is not installed: pip install 'atelier[qlora]', or choose lora."
-        )
     try:
         from bitsandbytes.functional import dequantize_4bit, quantize_4bit
 

@@ -17,7 +17,6 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -51,11 +50,6 @@ def check(spec: RunSpec, gpus: int) -> None:
         return
     if strategy == "deepspeed" and not on_gpus:
         raise SpecError("compute.strategy deepspeed needs GPUs: take fsdp or ddp on a processor.")
-    if strategy == "deepspeed" and find_spec("deepspeed") is None:
-        raise SpecError(
-            "compute.strategy deepspeed needs the package deepspeed: install it with `pip install deepspeed`, or take fsdp, "
-            "which shares the same things and needs nothing more."
-        )
     if method == "qlora":
         raise SpecError(
             f"compute.strategy {strategy} cannot share the 4-bit weights of method.kind qlora: take ddp, where each process "

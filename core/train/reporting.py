@@ -1,15 +1,13 @@
 """train.report_to: the curves in TensorBoard, Trackio or Weights & Biases as well, from the events that the page draws.
 
 Not transformers' own callbacks: these log what the trainer happens to log, under its names, know of no resume, and end
-the training where a server does not answer. Everything here is loaded late: the page asks `check_installed` alone.
+the training where a server does not answer. Everything here is loaded late.
 """
 
-import importlib.util
 import os
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from core.errors import SpecError
 from core.runs.events import Event, HeldOut, Noted, Sampled, Stepped
 from core.runs.store import Run
 
@@ -22,13 +20,6 @@ FIGURES = {
     "train/memory_bytes": "memory_bytes",
     "train/epoch": "epoch",
 }
-
-
-def check_installed(names: Iterable[str]) -> None:
-    """SpecError, with the command that mends it, if a package that is to be reported to is not installed."""
-    for name in names:
-        if importlib.util.find_spec(name) is None:
-            raise SpecError(f"train.report_to: {name} is not installed: pip install {name}")
 
 
 class Reporter(Protocol):
@@ -54,7 +45,6 @@ class Reporters:
 
     def begin(self, resumed_from: int) -> None:
         self.close()
-        check_installed(self.names)
         for name in self.names:
             self._try(name, lambda name=name: self._open(name, resumed_from))
 

@@ -23,7 +23,7 @@ from transformers import (
 )
 
 from core import presets
-from core.errors import TrainError
+from core.errors import SpecError, TrainError
 from core.presets import FABLE
 from core.runs import jobs
 from core.spec import MethodSettings, RunSpec
@@ -371,12 +371,12 @@ def test_what_is_trained_beside_16_bits_is_put_back_in_32(bases):
 
 
 def test_qlora_without_bitsandbytes_is_refused_with_what_to_install(bases, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("core.train.installed.find_spec", lambda name: None)
     text = load_text(spec := spec_of(bases("tied"), "qlora"))
-    with pytest.raises(TrainError) as refused:
+    with pytest.raises(SpecError) as refused:
         load_for_training(spec, text, True)
     assert str(refused.value) == (
-        "method.kind qlora needs bitsandbytes, which is not installed: pip install 'atelier[qlora]', or choose lora."
+        "method.kind qlora needs bitsandbytes, which is not installed: pip install bitsandbytes, or choose lora."
     )
 
 

@@ -22,7 +22,7 @@ from transformers.integrations import deepspeed
 from core.errors import SpecError, TrainError
 from core.runs import Run, RunStore, jobs
 from core.spec import RunSpec
-from core.train import checkpoints, processes
+from core.train import checkpoints, installed, processes
 from core.train.distributed import sharing
 from core.train.trainer import Settings, trainer_settings
 from tests.conftest import LORA, pid_of, until, wait
@@ -195,9 +195,9 @@ def test_settings_that_cannot_go_together_are_refused_before_anything_is_loaded(
 
 
 def test_deepspeed_that_is_not_installed_is_refused_with_the_command_that_installs_it(monkeypatch):
-    monkeypatch.setattr(processes, "find_spec", lambda name: None)
+    monkeypatch.setattr(installed, "find_spec", lambda name: None)
     with pytest.raises(SpecError, match="pip install deepspeed"):
-        processes.check(RunSpec.from_dict({"compute": {"processes": 2, "strategy": "deepspeed"}}), 2)
+        installed.check_installed(RunSpec.from_dict({"compute": {"processes": 2, "strategy": "deepspeed"}}))
 
 
 @pytest.mark.parametrize(
