@@ -29,6 +29,7 @@ from core.train.fused import lighten
 from core.train.loss import Head
 from core.train.plan import Plan
 
+OPTIMIZERS = {"adamw": "adamw_torch_fused", "adamw_8bit": "adamw_bnb_8bit", "adafactor": "adafactor"}
 HELD_OUT_ROWS = 64  # of a process, sorted by length and split as a step is
 
 
@@ -205,7 +206,7 @@ def trainer_settings(
         warmup_steps=plan.warmup_steps,
         weight_decay=train.weight_decay,
         max_grad_norm=train.max_gradient_norm,
-        optim="adamw_torch_fused",
+        optim=OPTIMIZERS[plan.optimizer],
         bf16=plan.bfloat16,
         use_cpu=cpu,
         # Rows are cut before they come here, and counted; TRL would do it without a word.
