@@ -161,7 +161,7 @@ def _batch(taken: _Taken, given: dict[str, tuple[str, Value]]) -> None:
     for each in filter(None, (whole or part, times)):
         count *= _whole(taken, *each)
         said.append(f"{each[0]}: {each[1]}")
-    processes = taken.get("compute.processes")
+    processes = given["num_processes"][1] if "num_processes" in given else taken.get("compute.processes")
     if part and isinstance(processes, int) and processes > 1:
         count *= processes
         said.append(f"compute.processes: {processes}")

@@ -205,6 +205,8 @@ def test_a_batch_for_each_device_counts_all_of_them():
         "per_device_train_batch_size: 4\ngradient_accumulation_steps: 2\ncompute:\n  processes: 2"
     )
     assert spec.train.batch_size == 16
+    flat = "per_device_train_batch_size: 4\ngradient_accumulation_steps: 2\nnum_processes: 2"
+    assert translated(flat)[0].train.batch_size == 16
 
 
 def test_a_nested_file_is_left_as_it_is_and_nothing_is_said():

@@ -41,7 +41,7 @@ from core.train.planning import plan_run, say_measured
 from core.train.recorder import Recorder
 from core.train.rehearsal import Rehearsal
 from core.train.reproduce import surroundings
-from core.train.trainer import Trainer, trainer_settings
+from core.train.trainer import Trainer, balance_of_experts, trainer_settings
 
 Touch = Callable[[Trainer], None]
 
@@ -53,7 +53,6 @@ def train(run: Run, touch: Touch | None = None) -> str | None:
     """
     spec = run.spec
     set_threads(spec)
-    limit_memory(spec)
     check_installed(spec)
     if spec.method.kind == "qlora":
         require_bitsandbytes(device_for(spec))
@@ -108,6 +107,7 @@ def train_here(run: Run, spec: RunSpec, touch: Touch | None = None) -> bool:
 
     Where others train beside it, an attempt that fails is the last: they wait for what will not come.
     """
+    limit_memory(spec)
     rows = _rows(run) / str(ranks.rank())  # of ids, as the trainer reads them
     if ranks.is_main():
         checkpoints.tidy(run.checkpoints)
@@ -226,7 +226,7 @@ def _trainer(run: Run, spec: RunSpec, prepared: Prepared) -> tuple[Trainer, Reco
     model = load_for_training(spec, text, planned.bfloat16)
     if ranks.is_main():
         disk.write_json(run.manifest, manifest(spec, prepared.chosen, planned, model, text))
-    shared = sharing.settings(spec, planned, model, len(text.added))
+    shared = sharing.settings(spec, planned, model, len(text.added)) | balance_of_experts(spec, model.config)
     run.events.append(Staged(stage="Making the trainer"))
     recorder = Recorder(run, text)
     rehearsal = Rehearsal(planned, lambda found: say_measured(run, found))
@@ -244,6 +244,9 @@ def _trainer(run: Run, spec: RunSpec, prepared: Prepared) -> tuple[Trainer, Reco
     keep_in_float32(trainer.model)
     trainer.in_order = prepared.chosen.in_order
     recorder.trainer = rehearsal.trainer = trainer
+    if planned.packing and not trainer.packing:
+        text_ = "Rows are padded after all: laid end to end, this model would see one example from within another."
+        run.events.append(Noted(text=text_, warning=True))
     return trainer, recorder
 
 

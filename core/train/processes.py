@@ -299,6 +299,7 @@ def _remembering(run: Run) -> Iterator[None]:
 
 def _remember(run: Run, error: BaseException) -> None:
     from core.runs.jobs import explain
+    from core.train.memory import ran_out
 
     expected = isinstance(error, UserError)
     failure = Failure(
@@ -306,7 +307,7 @@ def _remember(run: Run, error: BaseException) -> None:
         at=time.time(),
         sentence=str(error) if expected else explain(error, run),
         expected=expected,
-        memory=isinstance(error, MemoryError) or "out of memory" in str(error).lower(),
+        memory=ran_out(error),
     )
     folder = _failures(run)
     folder.mkdir(exist_ok=True)

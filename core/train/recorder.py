@@ -90,6 +90,15 @@ class Recorder(TrainerCallback):
             if self.stopped and control.should_save:
                 self.run.events.append(Staged(stage=SAVING))
         elif "eval_loss" in logs:
+            if not math.isfinite(logs["eval_loss"]):
+                raise TrainError(
+                    f"The held-out loss is no number at step {state.global_step}. "
+                    + (
+                        "Train a new run with a lower train.learning_rate, or with train.precision float32."
+                        if state.global_step
+                        else "The base model itself is damaged, or its weights are not for this number format."
+                    )
+                )
             point = HeldOut(
                 step=state.global_step, loss=logs["eval_loss"], token_accuracy=logs["eval_token_accuracy"]
             )

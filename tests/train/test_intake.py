@@ -59,7 +59,7 @@ def test_a_curriculum_reaches_the_trainer_in_its_order(store, files):
     run.reports.mkdir()
     prepared = _prepare(run, run.spec, run.folder / "rows")
     trainer, _ = _trainer(run, run.spec, prepared)
-    lengths = [int(row.sum()) for batch in trainer.get_train_dataloader() for row in batch["attention_mask"]]
+    lengths = [length for batch in trainer.get_train_dataloader() for length in batch["lengths"].tolist()]
     assert lengths == [len(row) for row in prepared.training["input_ids"]]
     stages = np.array_split(np.array(lengths), 3)
     assert stages[0].mean() < stages[1].mean() < stages[2].mean()
