@@ -402,7 +402,7 @@ def plan(
     jobs.check(spec)
     seen = forecast(spec, runs)
     show_json(seen) if json else print(as_text(seen))
-    return 1 if seen["refusal"] and not json else 0
+    return 1 if seen["refusal"] else 0
 
 
 @app.command(name="models")

@@ -34,6 +34,7 @@ WORDS = {
     "failed": "failed",
     "lost": "lost",
 }
+WAITS = 5.0  # seconds after which a run that has not begun is said to wait
 POLL = 0.3  # seconds between two looks at the events
 
 
@@ -233,7 +234,8 @@ def follow_run(
                     return progress
                 with suppress(RunError):  # it ended by itself at this moment
                     stop(run)
-                view.say("Stopping after this step; a checkpoint is saved. Ctrl-C again leaves it to itself.")
+                how = "after this step; a checkpoint is saved" if progress.steps else "before the first step"
+                view.say(f"Stopping {how}. Ctrl-C again leaves it to itself.")
                 leave = True
 
 
@@ -256,6 +258,7 @@ class _View:
             name: len(getattr(before, name)) for name in ("notes", "held_out", "samples", "published")
         }
         self.stage = ""
+        self.began, self.told = time.monotonic(), False  # that it waits for its turn
 
     def __enter__(self) -> "_View":
         if self.console.is_terminal and not self.quiet:
@@ -299,6 +302,10 @@ class _View:
             self.bar.update(self.task, description=stage.stage, total=stage.total or None, completed=stage.done,
                             figures=f"{stage.done}/{stage.total}" if stage.total else "")  # fmt: skip
         elif progress.state == "queued":
+            waits = time.monotonic() - self.began > WAITS
+            if waits and not self.told and not self.console.is_terminal:
+                self.told = True
+                self.say("Waiting for its turn; `atelier queue` says what is before it.")
             self.bar.update(self.task, description="Waiting for its turn", total=None, figures="")
         elif progress.state == "paused":
             figures = f"{progress.step}/{progress.total_steps}  go on with: atelier continue {self.run.name}"
@@ -338,9 +345,11 @@ def _stopped(run: Run, progress: Progress) -> str:
     if progress.discarded:
         return f"{progress.act} stopped and discarded. Begin again with: atelier resume {run.name}"
     how = "was ended by force" if progress.forced else "stopped"
-    at = progress.saved_step if progress.forced else progress.step
     on = f" Go on with: atelier resume {run.name}" if progress.resumable else ""
-    return f"{progress.act} {how} at step {progress.step}.{on and f' Step {at} is saved.'}{on}"
+    if not progress.step:
+        return f"{progress.act} {how} before its first step.{on}"
+    saved = f" Step {progress.saved_step} is saved." if on and progress.saved_step else ""
+    return f"{progress.act} {how} at step {progress.step}.{saved}{on}"
 
 
 def duration(seconds: float) -> str:

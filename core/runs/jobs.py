@@ -18,6 +18,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from core.data.files.opening import check_there
 from core.errors import RunError, UserError
 from core.runs import process, queue
 from core.runs.events import (
@@ -50,8 +51,9 @@ DISK_IS_FULL = 64_000_000  # bytes left, or fewer
 
 
 def check(spec: RunSpec) -> None:
-    """UserError if the settings cannot go together on this machine, or ask for a package that it lacks. For before a
-    run is made: what is refused here leaves no folder."""
+    """UserError if the settings cannot go together on this machine, or ask for a file or package that it lacks. For
+    before a run is made: what is refused here leaves no folder, and waits for no turn."""
+    check_there((*spec.data.files, *spec.data.held_out_files, *spec.data.against))
     processes.check(spec, len(queue.gpus()))
     check_installed(spec)
 
@@ -203,6 +205,8 @@ def child_environment(token: str | None = None) -> dict[str, str]:
     # OpenMP's threads wait by spinning. Where anything else wants the same cores they spin against it: a training
     # on two busy cores made 55 tokens/s, and 330 with threads that sleep while they wait.
     environment.setdefault("OMP_WAIT_POLICY", "passive")
+    # But not at once: a short spin saves waking them between two products, 3 to 11 % of a step on two quiet cores.
+    environment.setdefault("GOMP_SPINCOUNT", "10000")
     # With several GPUs in sight the trainer would spread every batch over them and multiply its size.
     environment.setdefault("CUDA_VISIBLE_DEVICES", "0")
     environment["PYTHONUTF8"] = "1"  # whatever the console of a Windows machine speaks

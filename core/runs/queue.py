@@ -9,6 +9,7 @@ import contextlib
 import functools
 import importlib.metadata
 import os
+import platform
 import subprocess
 import time
 from collections.abc import Iterable
@@ -17,6 +18,7 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
+from core import cache
 from core.errors import RunError, UserError
 from core.runs.events import Progress
 from core.runs.store import Follower, Run, RunStore
@@ -167,7 +169,7 @@ class Turn:
         for name in self.wanted:
             if len(self.held) == self.count:
                 break
-            lock = FileLock(self.root / f".accelerator-{name}.lock")
+            lock = FileLock(cache.root() / f"accelerator-{name}-{platform.node()}.lock")
             with contextlib.suppress(Timeout):
                 lock.acquire(timeout=0)
                 self.held.append((name, lock))

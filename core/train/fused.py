@@ -1,7 +1,8 @@
 """Norms that touch memory less often: a processor spends more time there than in products.
 
 A norm before linear layers gives bfloat16 at once, where autocast would cast its float32 for each of them, and cast
-five gradients back. Measured with 14.5M parameters on two threads: see `lighten`.
+five gradients back. With 14.5M parameters on two threads, copies fell from 2.6 to 0.65 of 13 seconds, and the norms'
+own products from 0.95 to 0.27.
 """
 
 from typing import Any
@@ -11,7 +12,8 @@ from torch import nn
 from transformers import PreTrainedModel
 
 # Layers whose norms of these names feed nothing but linear layers, which compute in autocast's precision anyhow.
-LAYERS = ("Llama", "Mistral", "Qwen2", "Qwen3", "SmolLM3", "Phi3")
+# Not those of mixtures of experts, where a router reads the same values.
+LAYERS = {f"{name}DecoderLayer" for name in ("Llama", "Mistral", "Qwen2", "Qwen3", "SmolLM3", "Phi3")}
 BEFORE_LINEAR = ("input_layernorm", "post_attention_layernorm")
 
 
@@ -45,7 +47,7 @@ def lighten(model: PreTrainedModel) -> int:
     """Norms of the model that were exchanged; each was compared with the one that it replaces first."""
     count = 0
     for layer in model.modules():
-        if not type(layer).__name__.endswith("DecoderLayer") or not type(layer).__name__.startswith(LAYERS):
+        if type(layer).__name__ not in LAYERS:
             continue
         for name in BEFORE_LINEAR:
             norm = getattr(layer, name, None)

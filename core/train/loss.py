@@ -31,7 +31,8 @@ class Head:
     def __init__(self, model: PreTrainedModel) -> None:
         """`model` without wrappers for several processes; PEFT's may be there. It is called once, on a few tokens."""
         self._module = model.get_output_embeddings()
-        self._gives_loss = _is_last(model, self._module)
+        # Somebody's hook on the head would be given the loss for logits.
+        self._gives_loss = not self._module._forward_hooks and _is_last(model, self._module)
 
     def loss(self, model: nn.Module, fed: dict[str, Any], targets: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The model's output, the sum of the cross entropy in nats, and how many targets were ranked first.

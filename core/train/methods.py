@@ -190,14 +190,9 @@ def _check(spec: RunSpec, chosen: Targets, model: PreTrainedModel, text: Text) -
         )
     head = model.get_output_embeddings()
     headed = [name for name in chosen.linear if model.get_submodule(name) is head]
-    if headed and (text.added or model.config.get_text_config().tie_word_embeddings):
-        why = (
-            f"the rows of {', '.join(text.added)} in it are trained themselves"
-            if text.added
-            else "its weights are the embedding's"
-        )
+    if headed:  # TRL refuses it as well, in other words
         raise TrainError(
-            f"method.target_modules: {headed[0]} cannot get added matrices, since {why}; leave it out."
+            f"method.target_modules: {headed[0]} is the head, which gets no added matrices: leave it out."
         )
 
 

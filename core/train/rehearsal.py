@@ -19,8 +19,10 @@ import torch
 from datasets import Dataset
 from transformers import TrainerCallback
 
+from core.errors import TrainError
 from core.train.batches import Steps, divided, laid_flat
-from core.train.plan import Plan, spoken
+from core.train.distributed import ranks
+from core.train.plan import HOUR, Plan, spoken, takes_hours
 
 if TYPE_CHECKING:
     from core.train.trainer import Trainer
@@ -161,10 +163,11 @@ def lengths_of(dataset: Dataset) -> np.ndarray:
 
 
 def is_worth_it(planned: Plan) -> bool:
-    """Whether to make a dry step: always where memory may be short, else where it costs next to nothing."""
+    """Whether to make a dry step: always where memory may be short or time decides, else where it costs next to
+    nothing."""
     part = planned.seconds_per_step / max(1, planned.accumulation)
     plenty = planned.memory.needed < PLENTY * planned.memory_limit
-    return not plenty or part < WORTH * planned.seconds
+    return planned.time_is_open or not plenty or part < WORTH * planned.seconds
 
 
 def rehearse(trainer: "Trainer", model: torch.nn.Module, planned: Plan) -> Measured:
@@ -213,8 +216,15 @@ def measured(planned: Plan, peak: Peak, seconds: float, seen: float = 0.0) -> Me
     return Measured(planned.largest, found, predicted, seconds, expected, run, text)
 
 
+def too_long(planned: Plan, found: Measured) -> TrainError | None:
+    """Why the run should not begin after all, where the plan left that to what was measured."""
+    if planned.time_is_open and found.seconds_of_run > HOUR:
+        return takes_hours(planned, found.seconds_of_run, ", as a part of a step that was tried has shown")
+    return None
+
+
 class Rehearsal(TrainerCallback):
-    """Makes the dry step when all is ready and nothing has begun."""
+    """Makes the dry step when all is ready and nothing has begun. What has begun before is not called off."""
 
     def __init__(self, planned: Plan, say: Callable[[Measured], None]) -> None:
         self.planned = planned
@@ -223,4 +233,7 @@ class Rehearsal(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if is_worth_it(self.planned):
-            self.say(rehearse(self.trainer, self.trainer.model_wrapped, self.planned))
+            found = ranks.agreed(rehearse(self.trainer, self.trainer.model_wrapped, self.planned))
+            self.say(found)
+            if state.global_step == 0 and (stops := too_long(self.planned, found)):
+                raise stops

@@ -82,6 +82,18 @@ def test_values_and_gradients_are_those_of_the_whole_mask(groups, lengths, windo
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=2e-5)
 
 
+def test_autocast_changes_nothing_that_the_gradient_would_not_know_of():
+    """The gradient is made of shares that are computed again, without autocast: they must be the same ones."""
+    lengths = [5, 40]
+    fed = documents(lengths, CPU)
+    del fed["position_ids"]
+    query, key, value = (torch.randn(1, 4, sum(lengths), 8, dtype=torch.bfloat16) for _ in range(3))
+    with torch.autocast("cpu", torch.bfloat16):
+        cast, _ = per_document(torch.nn.Module(), query, key, value, None, scaling=0.3, **fed)
+    plain, _ = per_document(torch.nn.Module(), query, key, value, None, scaling=0.3, **fed)
+    assert torch.equal(cast, plain)
+
+
 def test_padded_rows_and_answers_are_as_with_ordinary_attention():
     model = made(CONFIGS["mistral with a window"])
     ids = torch.randint(4, VOCABULARY, (2, 12))

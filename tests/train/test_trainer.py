@@ -3,12 +3,13 @@
 import pytest
 import torch
 from datasets import Dataset
-from transformers import PreTrainedTokenizerFast, TrainerCallback
+from transformers import GptOssConfig, PreTrainedTokenizerFast, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
+from core.spec import RunSpec
 from core.train.batches import Split
-from core.train.trainer import Settings, Trainer
-from tests.train.shapes import CONFIGS, REFUSED, made, rows_of
+from core.train.trainer import Settings, Trainer, balance_of_experts
+from tests.train.shapes import CONFIGS, REFUSED, SMALL, made, rows_of
 
 LENGTHS = [9, 23, 4, 17, 12, 30, 8]
 
@@ -70,6 +71,17 @@ def test_losses_are_those_of_trl(tmp_path, name):
     assert trainer.packing and mine == pytest.approx(theirs, rel=2e-4)
 
 
+def test_only_a_router_that_is_trained_and_asks_for_it_is_kept_in_balance(tmp_path):
+    config = GptOssConfig(**SMALL, head_dim=8, num_local_experts=4, router_aux_loss_coef=0.9)
+    full, lora = (RunSpec.from_dict({"method": {"kind": kind}}) for kind in ("full", "lora"))
+    settings = balance_of_experts(full, config)
+    assert settings == balance_of_experts(lora, config) == {"router_aux_loss_coef": 0.0}
+    losses, trainer = train(tmp_path, config, **settings)
+    assert not trainer.aux_loss_enabled and len(losses) == 4
+    config.output_router_logits = True
+    assert balance_of_experts(full, config) == {} != balance_of_experts(lora, config)
+
+
 @pytest.mark.parametrize("end_to_end", [True, False])
 def test_how_a_step_is_divided_changes_nothing_but_rounding(tmp_path, end_to_end):
     whole, trainer = train(tmp_path, CONFIGS["llama"], end_to_end=end_to_end)
@@ -100,12 +112,16 @@ def test_the_held_out_loss_is_a_mean_over_tokens(tmp_path):
     assert found["eval_token_accuracy"] == pytest.approx(right / count)
 
 
-def test_experts_are_kept_in_balance_by_every_part_according_to_its_tokens(tmp_path):
+def test_experts_are_kept_in_balance_where_that_is_asked_for_and_the_loss_is_that_of_the_tokens_alone(
+    tmp_path,
+):
     config = CONFIGS["experts"]
     config.output_router_logits, config.router_aux_loss_coef = True, 0.1
     with_balance, trainer = train(tmp_path, config, split=Split(16, 2))
     assert trainer.aux_loss_enabled
     config.router_aux_loss_coef = 0.0
-    without, _ = train(tmp_path, config, split=Split(16, 2))
+    without, plain = train(tmp_path, config, split=Split(16, 2))
     config.output_router_logits = False
-    assert 0.1 < with_balance[0] - without[0] < 0.5
+    assert with_balance[0] == pytest.approx(without[0], rel=1e-6)
+    routers = [model.model.layers[0].mlp.gate.weight for model in (trainer.model, plain.model)]
+    assert not torch.allclose(*routers, atol=1e-3)

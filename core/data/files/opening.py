@@ -114,6 +114,20 @@ def opened(name: str) -> Opened:
     return Opened(name, layers.kind, sha256, lambda: _rows(name, path, layers))
 
 
+def check_there(names: Sequence[str]) -> None:
+    """DataError, as from `opened`, if there is nothing to read under one of the names; nothing is read, and no Hub asked."""
+    from core.presets import data_file
+
+    for name in expand(names):
+        path = data_file(name)
+        if is_on_the_hub(name):
+            continue
+        try:
+            _check(name, path)
+        except (OSError, ValueError) as error:
+            raise _unreadable(name, error) from None
+
+
 def is_on_the_hub(name: str) -> bool:
     """Whether a name is one of the Hub: it says so, or has two parts and nothing here is called like that."""
     if name.startswith("hf:"):

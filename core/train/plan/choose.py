@@ -26,6 +26,7 @@ LEAST = {"cpu": 1024, "cuda": 4096}
 MEASUREMENTS = 10  # of the held-out loss in a run, unless the settings say otherwise
 TIGHT = 0.92  # of the memory
 HOUR = 3600
+FAR = 4  # times an hour, or a part of it: where even a bad estimate of time decides without a dry step
 SURE = 1.15  # times the limit: what a prediction that is 15 % too high would still not fit
 
 Verdict = Literal["fits", "tight", "does not fit"]
@@ -84,6 +85,7 @@ class Plan:
     seconds_per_step: float
     seconds_of_largest: float  # the largest micro-batch alone, without the optimizer's part
     seconds: float  # of training with its measurements; the scoring afterwards is not counted
+    time_is_open: bool  # whether it takes more than an hour is for the dry step to say, and matters
     verdict: Verdict
     choices: tuple[Choice, ...]
     warnings: tuple[str, ...]
@@ -132,7 +134,10 @@ def plan(
 
 
 def refusal(planned: Plan, spec: RunSpec) -> TrainError | None:
-    """Why the run should not begin: it will not fit, by any doubt, or takes hours on a processor that nobody asked for."""
+    """Why the run should not begin: it will not fit, by any doubt, or takes hours on a processor that nobody asked for.
+
+    Where the estimate of time is too near an hour to decide, the plan's `time_is_open` leaves it to the dry step.
+    """
     limit = planned.memory_limit
     if planned.memory.peak > SURE * limit:
         helps = "; ".join(f"{each.setting} {_plain(each.value)}" for each in planned.changes if each.fits)
@@ -141,13 +146,19 @@ def refusal(planned: Plan, spec: RunSpec) -> TrainError | None:
             f"Training needs about {planned.memory.needed / GB:.1f} GB of memory, and {limit / GB:.1f} GB are there. "
             f"{helps}. A higher compute.memory_gb would have it tried all the same."
         )
-    if planned.device == "cpu" and planned.seconds > HOUR and not spec.compute.force_cpu:
-        return TrainError(
-            f"Without a GPU this training takes about {spoken(planned.seconds)} ({planned.total_steps:,} steps of "
-            f"{planned.seconds_per_step:.1f} s). Allow it with --force-cpu (compute.force_cpu), or take a smaller "
-            "model.base, fewer steps (train.max_steps, train.epochs), or a computer with a GPU."
-        )
+    if planned.device == "cpu" and planned.seconds > FAR * HOUR and not spec.compute.force_cpu:
+        return takes_hours(planned, planned.seconds, "")
     return None
+
+
+def takes_hours(planned: Plan, seconds: float, how_known: str) -> TrainError:
+    """`how_known`, where it is more than an estimate, follows the time."""
+    step = planned.seconds_per_step * seconds / planned.seconds
+    return TrainError(
+        f"Without a GPU this training takes about {spoken(seconds)}{how_known} ({planned.total_steps:,} steps of "
+        f"{step:.1f} s). Allow it with --force-cpu (compute.force_cpu), or take a smaller "
+        "model.base, fewer steps (train.max_steps, train.epochs), or a computer with a GPU."
+    )
 
 
 def spoken(seconds: float) -> str:
@@ -207,6 +218,8 @@ class _Making:
         step = speed.seconds_of_step(self.shape, fit.way, fit.steps, self.device)
         looks = 1 + total // evaluate_every if len(self.lengths.held_out) else 0
         reading = speed.seconds_of_reading(self.shape, fit.way, self.lengths.held_out, self.device)
+        seconds = float(total * step + looks * reading)
+        time_is_open = self._time_is_open(seconds)
         if train.early_stopping and not len(self.lengths.held_out):
             self._choose(
                 "train.early_stopping",
@@ -248,7 +261,8 @@ class _Making:
             disk_free=self.device.disk_free,
             seconds_per_step=float(step),
             seconds_of_largest=float(speed.seconds_of_largest(self.shape, fit.way, fit.steps, self.device)),
-            seconds=float(total * step + looks * reading),
+            seconds=seconds,
+            time_is_open=time_is_open,
             verdict=verdict,
             choices=tuple(self.choices),
             warnings=tuple(self.warnings),
@@ -414,9 +428,9 @@ class _Making:
     def _evaluation(self) -> Memory:
         way = Way(method=self.spec.method.kind)
         longest = int(max(self.lengths.held_out.max(initial=1), 1))
-        return memory.evaluation(
-            self.shape, way, max(2048, longest), longest, self.device.process, self.device.kind
-        )
+        tokens = max(2048, longest)
+        trained = math.ceil(tokens * self.lengths.share_trained)
+        return memory.evaluation(self.shape, way, tokens, trained, self.device.process, self.device.kind)
 
     def _explain(self, fit: _Fit, batch: int) -> None:
         train, way = self.spec.train, fit.way
@@ -458,6 +472,16 @@ class _Making:
                 else "One thread computes.",
             )
         return asked or self.device.threads
+
+    def _time_is_open(self, seconds: float) -> bool:
+        if self.device.kind != "cpu" or self.spec.compute.force_cpu or not HOUR / FAR < seconds <= FAR * HOUR:
+            return False
+        if seconds > HOUR:
+            self.warnings.append(
+                f"Without a GPU this training takes about {spoken(seconds)} by an estimate. One part of a step is tried "
+                "before it begins; if that says more than an hour too, it begins only with --force-cpu (compute.force_cpu)."
+            )
+        return True
 
     def _verdict(self, training: Memory, evaluation: Memory) -> Verdict:
         peak = max(training.peak, evaluation.peak)

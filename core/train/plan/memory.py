@@ -18,10 +18,16 @@ GRADIENT = 4.0
 # As core.train.loss has them: bytes of logits in float32 that are held at once, and the fewest rows of a part.
 LOGITS = {"cpu": 1 << 26, "cuda": 1 << 29}
 FEWEST_ROWS = 256
-# On a processor oneDNN and torch write machine code for each size of a product in bfloat16 and keep it: measured as
-# 0.84 MB for a product of each new size, of which 1,024 are kept, and 3 to 5 MB (8 heads of 32) for attention over
-# each new length of row, which is never given back.
-CODE_OF_PRODUCT, PRODUCTS_KEPT, CODE_OF_LENGTH = 840_000, 1024, 4_000_000
+# On a processor oneDNN writes machine code for each size of a product in bfloat16 and keeps the last 1,024: 0.42 MB each,
+# measured with 160 lengths of rows in core.train.attention, which makes four products of each length up to SHORT. For
+# longer rows it calls torch's kernel, which keeps 5 MB for each length for good (measured with 8 heads of 32).
+CODE_OF_PRODUCT, PRODUCTS_KEPT, PRODUCTS_OF_LENGTH, SHORT, CODE_OF_LENGTH = 420_000, 1024, 4, 512, 5_000_000
+# Beside the model when the first step begins: trainer, optimizer's and autograd's own. Measured.
+STARTED = 25_000_000
+# Of what comes and goes within a step glibc keeps pieces that are too small for what comes next: fitted to trainings of
+# 3 to 135 million parameters, where it was 0.85 to 1.4 times what is counted in bfloat16 and 1.1 to 1.7 times in
+# float32. torch's own allocator on a GPU was not measured.
+PIECES = {"cpu": {"float32": 1.4, "bfloat16": 1.25}, "cuda": {"float32": 1.0, "bfloat16": 1.0}}
 # Between allocator and kernel pieces stay that fit nobody; and what a plan does not know of.
 RESERVE = {"cpu": 0.08, "cuda": 0.06}
 
@@ -57,7 +63,7 @@ class Memory:
     optimizer: int
     activations: int
     logits: int
-    code: int  # of the kernels that are made for each size
+    code: int  # what the training itself takes, and the kernels that are made for each size
     reserve: int
     peak: int  # that is expected, the reserve left out
 
@@ -101,9 +107,10 @@ def training(
     gradients = int(GRADIENT * trainable / way.sharded)
     state = int(OPTIMIZERS[way.optimizer] * trainable / way.sharded)
     kept, working = activations(shape, way, tokens, longest)
-    logits = loss(shape, way, trained, device)
+    kept, working = (int(PIECES[device][way.compute] * part) for part in (kept, working))
+    logits = int(PIECES[device][way.compute] * loss(shape, way, trained, device))
     head = int(GRADIENT * shape.vocabulary * shape.hidden) if not way.adapter else 0
-    code = kernels(shape, way, sizes, lengths) if device == "cpu" else 0
+    code = STARTED + kernels(shape, way, sizes, lengths, longest) if device == "cpu" else 0
     static = process + held + state + code
     begins = kept + max(logits + head, head + working) + (gradients if accumulating else 0)
     # Layer by layer backwards, activations go and gradients come.
@@ -123,21 +130,24 @@ def training(
 
 
 def evaluation(
-    shape: ModelShape, way: Way, tokens: int, longest: int, process: int, device: str = "cpu"
+    shape: ModelShape, way: Way, tokens: int, trained: int, process: int, device: str = "cpu"
 ) -> Memory:
-    """Of the scoring after training: base and tuned model, one copy of the weights if they differ by an adapter."""
+    """Of the scoring after training: base and tuned model, one copy of the weights if they differ by an adapter.
+
+    The head answers at the `trained` ones of `tokens` alone: see core.evaluate.likelihood.
+    """
     format_ = "bfloat16" if shape.parameters >= 1e9 or device == "cuda" else "float32"
     copies = 1 if way.adapter else 2
     held = int(copies * FORMATS[format_] * shape.parameters)
     number = FORMATS[format_]
     # Nothing is kept for a way back: the widest place of one block is all.
     working = int(tokens * number * (4 * shape.hidden + 3 * shape.intermediate * max(1, shape.experts_used)))
-    logits = int(tokens * shape.vocabulary * number + 256 * shape.vocabulary * 8)
+    logits = int(trained * shape.vocabulary * number + 256 * shape.vocabulary * 8)
     peak = process + held + working + logits
     return Memory(process, held, 0, 0, working, logits, 0, int(RESERVE[device] * peak), int(peak))
 
 
-def kernels(shape: ModelShape, way: Way, sizes: int, lengths: int) -> int:
+def kernels(shape: ModelShape, way: Way, sizes: int, lengths: int, longest: int) -> int:
     """Machine code that is written for products of every size."""
     if way.compute != "bfloat16":
         return 0
@@ -145,6 +155,8 @@ def kernels(shape: ModelShape, way: Way, sizes: int, lengths: int) -> int:
     for_each = 3 * different  # forwards, and for the gradients of both factors
     if way.adapter:
         for_each = 2 * different + 4 * len(shape.chosen(way.targets))
+    if way.packing and longest <= SHORT:
+        return CODE_OF_PRODUCT * min(PRODUCTS_KEPT, sizes * for_each + lengths * PRODUCTS_OF_LENGTH)
     return CODE_OF_PRODUCT * min(PRODUCTS_KEPT, sizes * for_each) + CODE_OF_LENGTH * lengths
 
 
