@@ -59,17 +59,23 @@ def nested(values: dict[str, Any], source: str) -> Translated:
         return Translated(values, ())
     taken = _Taken(source, {key: value for key, value in values.items() if key not in flat})
     given: dict[str, tuple[str, Value]] = {}
+    unknown: list[str] = []
     for key, value in flat.items():
         name = _plain(key)
         if name not in KEYS and name not in TOGETHER and name not in settings():
             if isinstance(value, dict):
                 taken.values[key] = value  # a section misspelt: the spec says so, with the nearest
                 continue
-            raise SpecError(f"{source}: there is no setting {key!r}.{_nearest(name)}")
+            if value is None:
+                continue  # says nothing, whatever it is
+            unknown.append(f"there is no setting {key!r}.{_nearest(name)}")
+            continue
         if name in given:
             raise SpecError(f"{source}: {given[name][0]} and {key} are the same setting: keep one of them.")
         if value is not None:
             given[name] = (key, value)
+    if unknown:
+        raise SpecError(f"{source}: {' '.join(unknown)}")
     _batch(taken, given)
     _method(taken, given)
     _measurements(taken, given)
@@ -416,7 +422,7 @@ KEYS: dict[str, To | Unused] = {
     **_told("data_seed", "dataset_shuffle_seed", to=To("data.seed")),
     **_told("template", "chat_template", to=To("template.kind", _template)),
     **_told("system_prompt", "default_system", to=To("template.system")),
-    **_told("lora_r", "lora_rank", to=To("method.rank")),
+    **_told("lora_r", "lora_rank", "r", to=To("method.rank")),
     **_told("lora_alpha", to=To("method.alpha")),
     **_told("lora_dropout", to=To("method.dropout")),
     **_told("lora_target_modules", "lora_target", "target_modules", to=To("method.target_modules", _targets)),

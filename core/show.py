@@ -131,9 +131,9 @@ def runs_table(rows: Iterable[tuple[Run, Progress]]) -> str:
     for column in ("name", "state", "steps", "loss", "held-out loss"):
         table.add_column(column, no_wrap=True, overflow="ignore")
     for run, progress in rows:
-        state = (
-            WORDS[progress.state] if progress.act == "train" else f"{progress.act}: {WORDS[progress.state]}"
-        )
+        state = "discarded" if progress.discarded and progress.state == "stopped" else WORDS[progress.state]
+        if progress.act != "train":
+            state = f"{progress.act}: {state}"
         table.add_row(
             run.name,
             state,

@@ -209,6 +209,12 @@ def test_a_batch_for_each_device_counts_all_of_them():
     assert translated(flat)[0].train.batch_size == 16
 
 
+def test_all_that_is_unknown_is_named_at_once_and_what_says_nothing_is_passed_over():
+    said = refusal("evals_a_day: 4\nmagic: 1\nwandb_mystery:\nr: 8")
+    assert "'evals_a_day'" in said and "'magic'" in said and "mystery" not in said
+    assert translated("r: 8\nwandb_mystery:")[0].method.rank == 8
+
+
 def test_a_nested_file_is_left_as_it_is_and_nothing_is_said():
     values = {"train": {"epochs": 2}, "method": {"kind": "lora"}}
     assert nested(values, "run.yaml") == nested(dict(values), "run.yaml")

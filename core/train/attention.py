@@ -17,6 +17,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 PER_DOCUMENT = "per_document"  # the name under which transformers knows it
 SHORT = 512  # tokens of a document, up to which whole products are faster than torch's kernel for processors
+KERNELS = 32  # tokens, of whose multiples documents are made that are longer
 TOLERANCE = 1e-4  # of the self-check, in float32, relative to the largest logit
 RECURRENT = ("mamba", "rwkv", "recurrent", "ssm", "conv_l_cache", "linear_attn", "gated_delta", "xlstm")
 
@@ -190,7 +191,12 @@ def _causal(
         distance = torch.arange(tokens, device=query.device)
         distance = distance[:, None] - distance[None, :]
         mask = (distance >= 0) & (distance < sliding_window)
-    return F.scaled_dot_product_attention(
+    elif not query.is_cuda and not dropout:
+        # A processor's kernel for bfloat16 is made anew for each length, 5 MB that are never given back. No token sees
+        # those that are added behind it.
+        extra = -tokens % KERNELS
+        query, key, value = (F.pad(each, (0, 0, 0, extra)) for each in (query, key, value))
+    made = F.scaled_dot_product_attention(
         query,
         key,
         value,
@@ -200,6 +206,7 @@ def _causal(
         is_causal=mask is None,
         enable_gqa=query.shape[1] != key.shape[1],
     )
+    return made[:, :, :tokens]
 
 
 def _varlen_takes(query: torch.Tensor, value: torch.Tensor) -> bool:

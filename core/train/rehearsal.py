@@ -180,7 +180,7 @@ def rehearse(trainer: "Trainer", model: torch.nn.Module, planned: Plan) -> Measu
     with without_trace(model):
         with peak_memory(device) as peak:
             seconds = _timed(trainer, model, batch)
-        if seconds < PATIENCE:  # the first time, kernels were made for these sizes
+        if ranks.agreed(seconds) < PATIENCE:  # the first time, kernels were made for these sizes
             model.zero_grad(set_to_none=True)
             seconds = _timed(trainer, model, batch)
     trainer.tokens_seen = tokens_seen

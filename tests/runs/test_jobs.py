@@ -10,7 +10,7 @@ import psutil
 import pytest
 from safetensors.torch import load_file, save_file
 
-from core.errors import RunError, SpecError
+from core.errors import DataError, RunError, SpecError
 from core.presets import FABLE
 from core.runs import Run, RunStore, jobs
 from core.runs import store as store_module
@@ -251,12 +251,21 @@ def test_a_model_that_makes_no_numbers_fails_with_a_sentence_at_once(store, tmp_
 
 
 def test_what_a_user_can_mend_ends_in_one_sentence_and_no_final(store, tmp_path):
-    run = store.create("a", quick({"data": {"files": [str(tmp_path / "nothing.jsonl")]}}))
+    gone = tmp_path / "nothing.jsonl"
+    gone.write_text("")
+    run = store.create("a", quick({"data": {"files": [str(gone)]}}))
     jobs.start(run)
     assert wait(run) == "failed"
     message = run.progress().message
     assert "nothing.jsonl" in message and "Traceback" not in message
     assert "Traceback" in run.console.read_text() and not run.final.exists()
+
+
+def test_a_file_that_is_not_there_is_refused_at_once_and_waits_for_no_turn(store, tmp_path):
+    run = store.create("a", quick({"data": {"files": [str(tmp_path / "nothing.jsonl")]}}))
+    with pytest.raises(DataError, match="nothing.jsonl"):
+        jobs.start(run)
+    assert run.progress().state == "new"
 
 
 def test_a_base_that_does_not_exist_is_named(store):

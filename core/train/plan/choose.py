@@ -202,7 +202,26 @@ class _Making:
         self.limit = device.free
         if spec.compute.memory_gb:
             self.limit = int(spec.compute.memory_gb * GB)
+        if device.kind == "cpu" and spec.compute.processes > 1:
+            self._share_the_processor(spec.compute.processes)
         self.adapter = spec.method.kind != "full"
+
+    def _share_the_processor(self, processes: int) -> None:
+        """Memory and cores are there once, however many processes there are; all else is planned for one of them."""
+        device = self.device
+        self.limit //= processes
+        share = min(1.0, device.cores / (device.threads * processes))
+        self.device = dataclasses.replace(
+            device,
+            flops={name: speed * share for name, speed in device.flops.items()},
+            bandwidth=device.bandwidth / processes,
+            threads=max(1, int(device.threads * share)),
+        )
+        self._choose(
+            "compute.processes",
+            processes,
+            f"{processes} processes share the processor: each has {self.limit / GB:.1f} GB of memory.",
+        )
 
     def plan(self) -> Plan:
         train = self.spec.train
@@ -430,7 +449,12 @@ class _Making:
         longest = int(max(self.lengths.held_out.max(initial=1), 1))
         tokens = max(2048, longest)
         trained = math.ceil(tokens * self.lengths.share_trained)
-        return memory.evaluation(self.shape, way, tokens, trained, self.device.process, self.device.kind)
+        kind, process = self.device.kind, self.device.process
+        made = memory.evaluation(self.shape, way, tokens, trained, process, kind)
+        if way.method == "qlora" and 1.25 * made.weights > self.limit:  # as core.train.model.open_pair has it
+            way = dataclasses.replace(way, weights="4bit")
+            made = memory.evaluation(self.shape, way, tokens, trained, process, kind)
+        return made
 
     def _explain(self, fit: _Fit, batch: int) -> None:
         train, way = self.spec.train, fit.way

@@ -22,6 +22,7 @@ FEWEST_ROWS = 256
 # measured with 160 lengths of rows in core.train.attention, which makes four products of each length up to SHORT. For
 # longer rows it calls torch's kernel, which keeps 5 MB for each length for good (measured with 8 heads of 32).
 CODE_OF_PRODUCT, PRODUCTS_KEPT, PRODUCTS_OF_LENGTH, SHORT, CODE_OF_LENGTH = 420_000, 1024, 4, 512, 5_000_000
+KERNELS = 32  # as core.train.attention has it: tokens, of whose multiples long rows are made
 # Beside the model when the first step begins: trainer, optimizer's and autograd's own. Measured.
 STARTED = 25_000_000
 # Of what comes and goes within a step glibc keeps pieces that are too small for what comes next: fitted to trainings of
@@ -138,8 +139,8 @@ def evaluation(
     """
     format_ = "bfloat16" if shape.parameters >= 1e9 or device == "cuda" else "float32"
     copies = 1 if way.adapter else 2
-    held = int(copies * FORMATS[format_] * shape.parameters)
     number = FORMATS[format_]
+    held = weights(shape, way) if way.weights == "4bit" else int(copies * number * shape.parameters)
     # Nothing is kept for a way back: the widest place of one block is all.
     working = int(tokens * number * (4 * shape.hidden + 3 * shape.intermediate * max(1, shape.experts_used)))
     logits = int(trained * shape.vocabulary * number + 256 * shape.vocabulary * 8)
@@ -157,7 +158,9 @@ def kernels(shape: ModelShape, way: Way, sizes: int, lengths: int, longest: int)
         for_each = 2 * different + 4 * len(shape.chosen(way.targets))
     if way.packing and longest <= SHORT:
         return CODE_OF_PRODUCT * min(PRODUCTS_KEPT, sizes * for_each + lengths * PRODUCTS_OF_LENGTH)
-    return CODE_OF_PRODUCT * min(PRODUCTS_KEPT, sizes * for_each) + CODE_OF_LENGTH * lengths
+    return CODE_OF_PRODUCT * min(PRODUCTS_KEPT, sizes * for_each) + CODE_OF_LENGTH * min(
+        lengths, longest // KERNELS + 1
+    )
 
 
 def activations(shape: ModelShape, way: Way, tokens: int, longest: int) -> tuple[int, int]:
@@ -233,7 +236,8 @@ def disk(shape: ModelShape, way: Way, checkpoints: int) -> int:
         4 * trainable + OPTIMIZERS[way.optimizer] * trainable + 4_000_000
     )  # weights, optimizer, tokenizer, state
     final = 4 * trainable if way.adapter else 4 * shape.parameters
-    return int((checkpoints + 1) * one + final + 4_000_000)
+    kept = max(2, checkpoints)  # the latest and the best, whatever the limit
+    return int((kept + 1) * one + final + 4_000_000)
 
 
 def memory_by_method(shape: ModelShape, longest: int = 1024, process: int = 550_000_000) -> dict[str, int]:

@@ -107,6 +107,18 @@ def test_a_learning_rate_outside_the_usual_is_warned_of(method, rate, warned):
     assert any("train.learning_rate" in warning for warning in made.warnings) is warned
 
 
+def test_processes_on_a_processor_share_its_memory_and_its_cores():
+    one, four = planned(), planned(compute={"processes": 4})
+    assert four.memory_limit * 4 == one.memory_limit
+    assert four.seconds_per_step > 0.7 * one.seconds_per_step and four.threads == 1
+
+
+def test_what_is_scored_after_qlora_is_held_in_4_bits_where_it_does_not_fit_otherwise():
+    large = shape_of(known()["deepseek-r1-qwen:14b"].shape)
+    made = planned(method={"kind": "qlora"}, shape=large, device=GPU_24GB)
+    assert made.verdict == "fits" and made.evaluation_memory.weights < 12e9
+
+
 def test_checkpointing_comes_only_where_memory_asks_for_it_and_the_step_stays_the_same():
     rich = planned(method={"kind": "full"}, of=lengths(tokens=1000))
     poor = planned(method={"kind": "full"}, of=lengths(tokens=1000), compute={"memory_gb": 4})
