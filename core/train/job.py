@@ -29,6 +29,7 @@ from core.train.distributed import ranks, sharing
 from core.train.installed import check_installed
 from core.train.methods import adapt, keep_in_float32
 from core.train.model import (
+    beyond_context,
     device_for,
     load_for_training,
     require_bitsandbytes,
@@ -244,6 +245,8 @@ def _trainer(run: Run, spec: RunSpec, prepared: Prepared) -> tuple[Trainer, Reco
     keep_in_float32(trainer.model)
     trainer.in_order = prepared.chosen.in_order
     recorder.trainer = rehearsal.trainer = trainer
+    if warning := beyond_context(model.config, prepared.longest):
+        run.events.append(Noted(text=warning, warning=True))
     if planned.packing and not trainer.packing:
         text_ = "Rows are padded after all: laid end to end, this model would see one example from within another."
         run.events.append(Noted(text=text_, warning=True))

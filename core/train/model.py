@@ -176,6 +176,23 @@ def _tidy(config: GenerationConfig) -> None:
             setattr(config, name, None)
 
 
+def beyond_context(config: PreTrainedConfig, longest: int) -> str | None:
+    """A warning if rows of so many tokens are computed with positions that depend on what is computed beside them: a
+    model whose rotary embedding is chosen by the longest row in sight (longrope, dynamic) is then no function of the
+    row alone. None otherwise."""
+    text = config.get_text_config()
+    rope = getattr(text, "rope_parameters", None) or {}
+    if rope.get("rope_type") not in ("longrope", "dynamic"):
+        return None
+    made_for = rope.get("original_max_position_embeddings") or text.max_position_embeddings
+    if longest <= made_for:
+        return None
+    return (
+        f"The longest row has {longest:,} tokens, and the base's positions were made for {made_for:,}: beyond them they depend "
+        f"on what is computed beside a row. Set train.max_length to {made_for} or less."
+    )
+
+
 def stored_dtype(spec: RunSpec) -> torch.dtype:
     """The precision in which the base is published; float32 if its config does not say."""
     return (

@@ -11,11 +11,13 @@ from transformers import (
     GPT2Config,
     GptOssConfig,
     LlamaConfig,
+    Phi3Config,
     Qwen3MoeConfig,
 )
 
 from core.presets import FABLE
 from core.runs import jobs
+from core.train.model import beyond_context
 from tests.conftest import LORA, quick, wait
 
 SMALL = {"vocab_size": 8192, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "head_dim": 8,
@@ -75,3 +77,18 @@ def test_a_target_module_that_is_not_there_is_named_with_those_that_are(store):
     jobs.start(run)
     assert wait(run) == "failed"
     assert "'nope'" in run.progress().message and "q_proj" in run.progress().message
+
+
+def test_positions_that_depend_on_what_lies_beside_a_row_are_warned_of_beyond_the_context():
+    stretched = {
+        "rope_type": "longrope",
+        "rope_theta": 1e4,
+        "short_factor": [1.0] * 4,
+        "long_factor": [2.0] * 4,
+    }
+    phi = Phi3Config(
+        hidden_size=32, num_attention_heads=4, original_max_position_embeddings=16, rope_parameters=stretched
+    )
+    assert "train.max_length to 16 or less" in beyond_context(phi, 17)
+    assert beyond_context(phi, 16) is None
+    assert beyond_context(LlamaConfig(max_position_embeddings=16), 17) is None
