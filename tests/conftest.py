@@ -3,9 +3,12 @@
 import atexit
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 
@@ -56,6 +59,15 @@ def wait(run: Run, seconds: float = 180.0) -> str:
     if progress.state == "failed":
         print(run.console.read_text()[-3000:])
     return progress.state
+
+
+@cache
+def bystander() -> int:
+    """Pid of a process that does nothing, for runs that only seem to be worked on: what is asked to stop and does not
+    is ended by force, and that must not be the tests' own process."""
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(7200)"])
+    atexit.register(process.kill)
+    return process.pid
 
 
 def pid_of(run: Run) -> int:

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from core.runs import queue
 from core.runs.events import BUSY, Begun, HeldOut, Noted, Paused, Queued, Sampled, Started, Stepped, Stopped
-from tests.conftest import quick, until
+from tests.conftest import bystander, quick, until
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_the_line_is_rearranged_by_hand_and_the_hand_stays_where_it_is(app, page
         run = app.store.create(name, quick())
         queue.line_up(run)
         run.events.append(Queued(act="train"))
-        run.set_process(os.getpid())
+        run.set_process(bystander())
     page.goto(f"{app.url}/runs")
     names = page.locator("ol.line a")
     expect(names).to_have_text(["first", "second", "third"])

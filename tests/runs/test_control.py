@@ -10,7 +10,7 @@ from core.runs import queue
 from core.runs.events import Begun, Queued, Sampled, Started, Stopped
 from core.runs.store import RunStore
 from core.show import follow_run
-from tests.conftest import quick
+from tests.conftest import bystander, quick
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def waiting(store: RunStore, name: str):
     run = store.create(name, quick())
     queue.line_up(run)
     run.events.append(Queued(act="train"))
-    run.set_process(os.getpid())
+    run.set_process(bystander())
     return run
 
 

@@ -26,7 +26,7 @@ from core.runs.events import (
     Trained,
     advance,
 )
-from tests.conftest import pid_of, quick, until, wait
+from tests.conftest import bystander, pid_of, quick, until, wait
 
 LONG = {"train": {"max_steps": 2000}, "evaluate": {"after_training": False}}
 SHORT = {"train": {"max_steps": 2}, "evaluate": {"after_training": False}}
@@ -176,7 +176,7 @@ def test_a_run_just_asked_for_is_not_lost_when_the_clock_jumps(store, monkeypatc
     real = time.time()
     for jump in (-30, -1e6, 1e6):
         if abs(jump) > 60:
-            run.set_process(os.getpid())
+            run.set_process(bystander())
         now = real + jump
         monkeypatch.setattr(store_module.time, "time", lambda now=now: now)
         assert run.progress().state == "queued"

@@ -10,7 +10,7 @@ from core.runs import queue
 from core.runs.events import Queued, Started
 from core.runs.store import Run
 from core.spec import ComputeSettings
-from tests.conftest import quick, until
+from tests.conftest import bystander, quick, until
 
 LISTED = """GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-5c2d)
 GPU 1: NVIDIA H100 80GB HBM3 (UUID: GPU-77aa)
@@ -29,7 +29,7 @@ def lined_up(store, name, at=1.0, **compute) -> Run:
     run = store.create(name, quick({"compute": compute}))
     queue.line_up(run)
     run.events.append(Queued(act="train", at=at))
-    run.set_process(os.getpid())
+    run.set_process(bystander())
     return run
 
 
