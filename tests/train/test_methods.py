@@ -219,9 +219,9 @@ def test_a_wrong_target_gets_the_nearest_right_one(bases, wrong, near):
 
 
 @pytest.mark.parametrize("name", ["tied", "untied"])
-def test_a_head_whose_rows_are_trained_gets_no_matrices(bases, name):
+def test_the_head_gets_no_matrices(bases, name):
     text = load_text(spec := spec_of(bases(name), "lora", target_modules=["q_proj", "lm_head"]))
-    with pytest.raises(TrainError, match="lm_head cannot get added matrices"):
+    with pytest.raises(TrainError, match="lm_head is the head, which gets no added matrices: leave it out"):
         adapt(spec, load_base(spec, text, torch.float32), text)
 
 
