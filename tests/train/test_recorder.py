@@ -123,7 +123,7 @@ def spoilt(tmp_path_factory) -> Run:
     """A training whose rate is so high that the held-out loss soon rises; one checkpoint is to be kept."""
     run = RunStore(tmp_path_factory.mktemp("spoilt") / "runs").create(
         "spoilt",
-        quick(NO_SCORES, {"train": {"max_steps": 60, "evaluate_every": 2, "learning_rate": 0.02, "early_stopping": 3,
+        quick(NO_SCORES, {"train": {"max_steps": 60, "evaluate_every": 2, "learning_rate": 0.08, "early_stopping": 3,
                                     "save_total_limit": 1, "schedule": "constant", "warmup_fraction": 0.0}}),
     )  # fmt: skip
     jobs.start(run)
