@@ -8,7 +8,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from functools import cache
 
 import pytest
 
@@ -61,10 +60,9 @@ def wait(run: Run, seconds: float = 180.0) -> str:
     return progress.state
 
 
-@cache
 def bystander() -> int:
-    """Pid of a process that does nothing, for runs that only seem to be worked on: what is asked to stop and does not
-    is ended by force, and that must not be the tests' own process."""
+    """Pid of a new process that does nothing, for a run that only seems to be worked on: what is asked to stop and does
+    not is ended by force, and that must be neither the tests' own process nor another test's bystander."""
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(7200)"])
     atexit.register(process.kill)
     return process.pid

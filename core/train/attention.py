@@ -15,9 +15,9 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
+from core.train.limits import KERNELS, SHORT
+
 PER_DOCUMENT = "per_document"  # the name under which transformers knows it
-SHORT = 512  # tokens of a document, up to which whole products are faster than torch's kernel for processors
-KERNELS = 32  # tokens, of whose multiples documents are made that are longer
 TOLERANCE = 1e-4  # of the self-check, in float32, relative to the largest logit
 RECURRENT = ("mamba", "rwkv", "recurrent", "ssm", "conv_l_cache", "linear_attn", "gated_delta", "xlstm")
 

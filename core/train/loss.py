@@ -14,11 +14,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from core.text.encode import NOT_TRAINED
-
-# Bytes of the logits that are held at once, in float32. On a processor a part should stay near its cache; below 256
-# rows the products lose more than the cache gives.
-HELD = {"cpu": 1 << 26, "cuda": 1 << 29}
-FEWEST = 256  # rows of a part
+from core.train.limits import FEWEST_LOGITS, LOGITS_AT_ONCE, logits_at_once
 
 
 class Head:
@@ -93,7 +89,7 @@ def _loss(
     module: nn.Module, ordinary: Any, hidden: torch.Tensor, targets: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     plain = type(module) is nn.Linear and module.bias is None and not module._forward_hooks
-    if plain and hidden.device.type in HELD:
+    if plain and hidden.device.type in LOGITS_AT_ONCE:
         if torch.is_autocast_enabled(hidden.device.type):
             dtype = torch.get_autocast_dtype(hidden.device.type)
         else:
@@ -130,7 +126,7 @@ class _Linear(torch.autograd.Function):
         product = torch.empty_like(factor) if for_weight else None
         nll = torch.zeros((), device=device)
         first = torch.full((), -1.0 if learning else 0.0, device=device)
-        size = max(1, min(rows, _part(vocabulary, device)))
+        size = max(1, min(rows, logits_at_once(vocabulary, device.type)))
         narrow = torch.empty(size, vocabulary, dtype=dtype, device=device)
         wide = narrow if dtype == torch.float32 else torch.empty_like(narrow, dtype=torch.float32)
         for begin in range(0, rows, size):
@@ -182,7 +178,7 @@ class _AnyHead(torch.autograd.Function):
         nll = torch.zeros((), device=hidden.device)
         first = torch.full((), -1.0 if learning else 0.0, device=hidden.device)
         of_hidden, of_learnt = torch.zeros_like(hidden), [torch.zeros_like(weight) for weight in learnt]
-        begin, size = 0, FEWEST  # until the vocabulary is known
+        begin, size = 0, FEWEST_LOGITS  # until the vocabulary is known
         while begin < len(hidden):
             part = hidden[begin : begin + size].detach().requires_grad_(learning)
             target = targets[begin : begin + size]
@@ -197,7 +193,7 @@ class _AnyHead(torch.autograd.Function):
                     total += new
             else:
                 first += (logits.max(1).indices == target).sum()
-            begin, size = begin + size, _part(logits.shape[1], hidden.device)
+            begin, size = begin + size, logits_at_once(logits.shape[1], hidden.device.type)
         ctx.made = (of_hidden, *of_learnt)
         ctx.mark_non_differentiable(first)
         return nll, first
@@ -214,7 +210,7 @@ class _CrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits: torch.Tensor, targets: torch.Tensor, learning: bool) -> torch.Tensor:
-        size = _part(logits.shape[1], logits.device)
+        size = logits_at_once(logits.shape[1], logits.device.type)
         nll = torch.zeros((), device=logits.device)
         ctx.gradient = logits if learning else None
         for part, target in zip(logits.split(size), targets.split(size), strict=True):
@@ -236,8 +232,3 @@ def _from_logits(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Ten
         return _CrossEntropy.apply(logits.clone(), targets, True), torch.full((), -1.0, device=logits.device)
     first = (logits.argmax(-1) == targets).sum().float()
     return _CrossEntropy.apply(logits, targets, False), first
-
-
-def _part(vocabulary: int, device: torch.device) -> int:
-    """Rows of logits that are made at once."""
-    return max(FEWEST, HELD.get(device.type, HELD["cuda"]) // (4 * vocabulary))

@@ -25,8 +25,8 @@ from core.runs.store import Run
 from core.spec import RunSpec
 from core.text.load import Text, load_text
 from core.train.installed import check_installed
+from core.train.limits import LARGE
 
-LARGE = 1_000_000_000  # parameters from which a frozen base is kept in bfloat16
 ROOM = 1.25  # memory that answering takes, as a multiple of the weights'
 
 

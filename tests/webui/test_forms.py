@@ -7,6 +7,7 @@ import pytest
 from core import cli, presets
 from core.errors import SpecError
 from core.spec import merge, settings
+from core.verbs.common import spec_of
 from webui import forms
 from webui.render import train as render
 
@@ -108,7 +109,7 @@ def test_the_command_line_shown_makes_the_same_spec():
     assert line.count("poems.csv") == 1
     _, bound, _ = cli.app.parse_args(shlex.split(line)[1:], exit_on_error=False, print_error=False)
     told = bound.arguments
-    typed = cli._spec(told["files"], told["preset"], None, told["settings"])
+    typed = spec_of(told["files"], told["preset"], None, told["settings"])
     assert typed == presets.resolve("tiny", overrides=overrides)
 
 

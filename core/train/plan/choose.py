@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from core.errors import TrainError
 from core.spec import RunSpec, merge
+from core.train.limits import LARGE
 from core.train.plan import memory, speed
 from core.train.plan.facts import GB, DeviceFacts, Lengths
 from core.train.plan.memory import Memory, Way
@@ -18,7 +19,6 @@ from core.train.rates import learning_rate
 
 # Beyond these nothing is learnt, or everything is lost. A model of a few million parameters bears 3e-3 in full.
 USUAL_RATES = {"full": (1e-7, 5e-3), "adapter": (1e-6, 1e-2)}
-LARGE = 1_000_000_000  # parameters from which a frozen base is kept in bfloat16
 # Tokens of a micro-batch. Beyond the most nothing is faster; below the least the products become small and slow, and
 # not keeping the activations costs less.
 MOST = {"cpu": 4096, "cuda": 16384}
@@ -126,11 +126,14 @@ def plan(
         raise TrainError(
             "There is no example left to train on: lower data.held_out_fraction or add examples."
         )
-    made = _Making(spec, shape, lengths, device, why_padded, added_tokens).plan()
+
+    def make(spec: RunSpec, lengths: Lengths) -> Plan:
+        return _Making(spec, shape, lengths, device, why_padded, added_tokens).plan()
+
+    made = make(spec, lengths)
     if made.verdict == "fits":
         return made
-    changes = _changes(spec, shape, lengths, device, why_padded, added_tokens, made)
-    return dataclasses.replace(made, changes=tuple(changes))
+    return dataclasses.replace(made, changes=tuple(_changes(spec, lengths, device, made, make)))
 
 
 def refusal(planned: Plan, spec: RunSpec) -> TrainError | None:
@@ -522,16 +525,14 @@ class _Making:
 
 def _changes(
     spec: RunSpec,
-    shape: ModelShape,
     lengths: Lengths,
     device: DeviceFacts,
-    why_padded: str | None,
-    added_tokens: int,
     made: Plan,
+    make: Callable[[RunSpec, Lengths], Plan],
 ) -> Iterator[Change]:
-    """What would make it need less, from the least harmful on; each by itself."""
+    """What would make it need less than what was `made`, from the least harmful on; each by itself."""
     before = max(made.memory.needed, made.evaluation_memory.needed)
-    for setting, value, cost in _ideas(spec, shape, lengths, device, made):
+    for setting, value, cost in _ideas(spec, lengths, device, made):
         section, name = setting.split(".")
         other = RunSpec.from_dict(merge(spec.model_dump(mode="json"), {section: {name: value}}))
         short = lengths
@@ -539,14 +540,14 @@ def _changes(
             short = Lengths(
                 np.minimum(lengths.training, value), np.minimum(lengths.held_out, value), lengths.trained
             )
-        then = _Making(other, shape, short, device, why_padded, added_tokens).plan()
+        then = make(other, short)
         needed = max(then.memory.needed, then.evaluation_memory.needed)
         if needed < before * 0.99:
             yield Change(setting, value, before - needed, then.verdict == "fits", cost)
 
 
 def _ideas(
-    spec: RunSpec, shape: ModelShape, lengths: Lengths, device: DeviceFacts, made: Plan
+    spec: RunSpec, lengths: Lengths, device: DeviceFacts, made: Plan
 ) -> Iterator[tuple[str, Any, str]]:
     train, kind = spec.train, spec.method.kind
     if train.micro_batch_size and train.micro_batch_size > 1:

@@ -7,6 +7,7 @@ counted from the code and were not measured.
 
 from dataclasses import dataclass
 
+from core.train.limits import KERNELS, LARGE, SHORT, logits_at_once
 from core.train.plan.shape import ModelShape
 
 FORMATS = {"float32": 4.0, "bfloat16": 2.0}  # bytes of a number
@@ -15,14 +16,10 @@ FORMATS = {"float32": 4.0, "bfloat16": 2.0}  # bytes of a number
 FOUR_BITS = 0.5 + 1 / 64 + 4 / (64 * 256)
 OPTIMIZERS = {"adamw": 8.0, "adamw_8bit": 2.0, "adafactor": 0.04}  # bytes for each trained parameter
 GRADIENT = 4.0
-# As core.train.loss has them: bytes of logits in float32 that are held at once, and the fewest rows of a part.
-LOGITS = {"cpu": 1 << 26, "cuda": 1 << 29}
-FEWEST_ROWS = 256
 # On a processor oneDNN writes machine code for each size of a product in bfloat16 and keeps the last 1,024: 0.42 MB each,
 # measured with 160 lengths of rows in core.train.attention, which makes four products of each length up to SHORT. For
 # longer rows it calls torch's kernel, which keeps 5 MB for each length for good (measured with 8 heads of 32).
-CODE_OF_PRODUCT, PRODUCTS_KEPT, PRODUCTS_OF_LENGTH, SHORT, CODE_OF_LENGTH = 420_000, 1024, 4, 512, 5_000_000
-KERNELS = 32  # as core.train.attention has it: tokens, of whose multiples long rows are made
+CODE_OF_PRODUCT, PRODUCTS_KEPT, PRODUCTS_OF_LENGTH, CODE_OF_LENGTH = 420_000, 1024, 4, 5_000_000
 # Beside the model when the first step begins: trainer, optimizer's and autograd's own. Measured.
 STARTED = 25_000_000
 # Of what comes and goes within a step glibc keeps pieces that are too small for what comes next: fitted to trainings of
@@ -137,7 +134,7 @@ def evaluation(
 
     The head answers at the `trained` ones of `tokens` alone: see core.evaluate.likelihood.
     """
-    format_ = "bfloat16" if shape.parameters >= 1e9 or device == "cuda" else "float32"
+    format_ = "bfloat16" if shape.parameters >= LARGE or device == "cuda" else "float32"
     copies = 1 if way.adapter else 2
     number = FORMATS[format_]
     held = weights(shape, way) if way.weights == "4bit" else int(copies * number * shape.parameters)
@@ -220,7 +217,7 @@ def _adapter_inputs(shape: ModelShape, way: Way, number: float) -> float:
 
 def loss(shape: ModelShape, way: Way, trained: int, device: str) -> int:
     """Head and cross entropy, made part by part over the positions that are learnt: see core.train.loss."""
-    rows = min(max(trained, 1), max(FEWEST_ROWS, LOGITS[device] // (4 * shape.vocabulary)))
+    rows = min(max(trained, 1), logits_at_once(shape.vocabulary, device))
     number = FORMATS[way.compute]
     logits = rows * shape.vocabulary * (4 if number == 4 else 4 + number)
     head = shape.vocabulary * shape.hidden

@@ -1,0 +1,1 @@
+"""The shell's verbs, by what they are about; `core.cli` puts them together."""

@@ -1,0 +1,64 @@
+"""Verbs that ask a trained model: in scores, and in conversation."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from core.runs.store import RunStore
+from core.verbs.common import Json, RunName, Runs, app, carry_out
+
+
+@app.command
+def evaluate(run: RunName, *, runs: Runs = Path("runs"), follow: bool = True, json: Json = False) -> int:
+    """Score base and tuned model on the held-out examples, side by side, with intervals."""
+    from core.evaluate.report import as_markdown, read
+
+    wanted = RunStore(runs).get(run)
+    status = carry_out(wanted, "evaluate", follow, False, quiet=json)
+    if status == 0 and follow:
+        if json:
+            print((wanted.reports / "evaluation.json").read_text("utf-8"))
+        else:
+            print(as_markdown(read(wanted)))
+    return status
+
+
+@app.command
+def chat(
+    run: RunName,
+    question: Annotated[
+        str | None, Parameter(help="One question; without it, a conversation begins.")
+    ] = None,
+    *,
+    side: Literal["tuned", "base", "both"] = "tuned",
+    temperature: float = 0.7,
+    max_new_tokens: int = 256,
+    seed: int | None = None,
+    runs: Runs = Path("runs"),
+    json: Json = False,
+) -> None:
+    """Talk to a trained model, and to its base.
+
+    Parameters
+    ----------
+    side
+        Who answers.
+    temperature
+        0 always takes the likeliest token.
+    max_new_tokens
+        Longest answer.
+    seed
+        The same seed gives the same answer.
+    """
+    from core.show import converse
+
+    converse(
+        RunStore(runs).get(run),
+        question,
+        sides=("base", "tuned") if side == "both" else (side,),
+        json=json,
+        temperature=temperature,
+        max_new_tokens=max_new_tokens,
+        seed=seed,
+    )
