@@ -13,7 +13,7 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	tests/install-browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 	PYTHONPATH=$(CURDIR)/$(VENV)/extras $(BIN)/python -m pytest -m extras tests/train
 
 lint: $(VENV)/installed-dev
