@@ -6,6 +6,7 @@ from pathlib import Path
 from transformers import PreTrainedTokenizerFast
 
 from core.errors import TextError
+from core.text.reach import hub_answers, means_a_path
 
 RAW = ("tokenizer.model", "spm.model", "spiece.model", "sentencepiece.bpe.model")
 SAVED = "tokenizer.json"
@@ -39,7 +40,7 @@ def load_tokenizer(source: str, revision: str | None = None) -> PreTrainedTokeni
         raise TextError(
             f"{source} is no tokenizer: name a SentencePiece .model file, or the folder that {path.name} is in."
         )
-    if source.count("/") > 1 or source[:1] in "./~":
+    if means_a_path(source):
         raise TextError(f"There is no file or folder {source}: check the path of the tokenizer.")
     return _from_folder(_download(source, revision), source, revision)
 
@@ -113,7 +114,14 @@ def _download(name: str, revision: str | None) -> Path:
 
     at = f"{name} at {revision}" if revision else name
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=list(FILES)))
+        return Path(
+            snapshot_download(
+                name,
+                revision=revision,
+                allow_patterns=list(FILES),
+                local_files_only=not hub_answers(),
+            )
+        )
     except errors.HFValidationError:
         raise TextError(
             f"{name!r} is neither a file nor a folder here, nor a name on the Hub (owner/name)."

@@ -24,6 +24,7 @@ from core.presets import base_model
 from core.runs.store import Run
 from core.spec import RunSpec
 from core.text.load import Text, load_text
+from core.text.reach import hub_answers, is_local
 from core.train.installed import check_installed
 from core.train.limits import LARGE
 
@@ -162,8 +163,12 @@ def require_bitsandbytes(device: torch.device) -> None:
 
 
 def _from_base(spec: RunSpec, kind: type, **settings: Any) -> Any:
+    name = base_model(spec.model.base)
+    only_here = is_local(name) or not hub_answers()
     try:
-        return kind.from_pretrained(base_model(spec.model.base), revision=spec.model.revision, **settings)
+        return kind.from_pretrained(
+            name, revision=spec.model.revision, local_files_only=only_here, **settings
+        )
     except (OSError, ValueError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0]
         raise TrainError(f"The base model {spec.model.base!r} cannot be loaded: {first}") from error

@@ -5,7 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transformers import AutoConfig
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from core.errors import TrainError
 from core.models import by_hub_id
@@ -13,10 +14,12 @@ from core.presets import base_model
 from core.runs.events import Noted
 from core.runs.store import Run
 from core.spec import RunSpec
+from core.text.reach import hub_answers, is_local, means_a_path
 from core.train.attention import can_pack
 from core.train.device import facts
 from core.train.disk import write_json
 from core.train.distributed import ranks
+from core.train.methods import targets
 from core.train.model import device_for
 from core.train.plan import DeviceFacts, Lengths, ModelShape, Plan, plan, refusal, shape_of
 
@@ -59,9 +62,14 @@ def say_measured(run: Run, found: "Measured") -> None:
 
 
 def known_shape(spec: RunSpec) -> tuple[ModelShape, str | None]:
-    """The model's shape, and why its rows must be padded, if they must; TrainError if nothing is known of it."""
+    """The model's shape, and why its rows must be padded, if they must; TrainError if nothing is known of it, or if it
+    has no layer that method.target_modules names."""
+    name = base_model(spec.model.base)
+    if not is_local(name) and means_a_path(name):
+        raise TrainError(f"There is no folder {spec.model.base}: check the path in model.base.")
+    only_here = is_local(name) or not hub_answers()
     try:
-        config = AutoConfig.from_pretrained(base_model(spec.model.base), revision=spec.model.revision)
+        config = AutoConfig.from_pretrained(name, revision=spec.model.revision, local_files_only=only_here)
     except (OSError, ValueError) as error:
         if shape := listed_shape(spec.model.base):
             return shape, "its attention has sinks" if shape.sinks else None
@@ -73,6 +81,9 @@ def known_shape(spec: RunSpec) -> tuple[ModelShape, str | None]:
             f"The config of {spec.model.base!r} does not say how many layers, heads and tokens the model has, so that "
             "nothing can be planned for it."
         )
+    if spec.method.target_modules and spec.method.kind != "full":
+        with torch.device("meta"):
+            targets(spec.method.target_modules, AutoModelForCausalLM.from_config(config))
     return shape, can_pack(config)
 
 
