@@ -11,6 +11,8 @@ runs/poems/
   discard         beside stop: nothing that it made is wanted
   pause           present while the training is to be held between two steps
   manifest.json   data hashes, library versions, hardware
+  device.json     what the device could do when the run began, which the plan was made from
+  split.json      how small a step's parts became after memory ran out
   checkpoints/    checkpoint-20/, ...: each one whole
   final/          adapter or model, tokenizer, chat template, generation config
   reports/        data.json, tokens.json, evaluation.json
@@ -18,10 +20,12 @@ runs/poems/
 
 import contextlib
 import dataclasses
+import errno
 import json
 import os
 import re
 import shutil
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +68,14 @@ class Run:
     @property
     def manifest(self) -> Path:
         return self.folder / "manifest.json"
+
+    @property
+    def device_facts(self) -> Path:
+        return self.folder / "device.json"
+
+    @property
+    def split(self) -> Path:
+        return self.folder / "split.json"
 
     @property
     def checkpoints(self) -> Path:
@@ -196,20 +208,19 @@ class RunStore:
                 f"{name!r} cannot name a run: use letters, digits, dots, dashes and underscores, 64 at most."
             )
         folder = self.root / name
-        # Made beside and renamed: a folder with the run's name always holds its settings.
-        beside = self.root / f".{name}.new"
+        # Made beside and renamed: a folder with the run's name always holds its settings, and only one of two that
+        # are made at the same moment gets it.
         try:
-            beside.mkdir(parents=True)
-        except FileExistsError:
-            shutil.rmtree(beside)
-            beside.mkdir()
+            self.root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=self.root) as beside:
+                made = Path(beside, name)
+                made.mkdir()
+                anchored(spec).save(made / "spec.yaml")
+                made.rename(folder)
         except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR) and folder.exists():
+                raise RunError(f"There is already a run called {name!r}; choose another name.") from None
             raise RunError(f"The folder {self.root} for runs cannot be written: {error.strerror}.") from None
-        anchored(spec).save(beside / "spec.yaml")
-        if folder.exists():
-            shutil.rmtree(beside)
-            raise RunError(f"There is already a run called {name!r}; choose another name.")
-        beside.rename(folder)
         return Run(folder)
 
     def get(self, name: str) -> Run:

@@ -43,7 +43,7 @@ def facts(spec: RunSpec, folder: Path = Path(), training: bool = False) -> Devic
         free += torch.cuda.memory_reserved(device)
     else:
         total = memory_limit()
-        name, process = _processor(), resident if training else PROCESS["cpu"]
+        name, process = processor(), resident if training else PROCESS["cpu"]
         free = min(total, psutil.virtual_memory().available + resident)
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
@@ -76,7 +76,7 @@ def calibrated(device: torch.device, threads: int) -> dict[str, Any]:
     The best that was ever measured here is kept and measured again after a while: other programs make it look slower
     than it is, nothing makes it look faster.
     """
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     key = cache.key_of("speed", name, threads, torch.__version__)
     entry = cache.found("speed", key)
     known = json.loads((entry / "speed.json").read_text("utf-8")) if entry else None
@@ -119,7 +119,7 @@ def _quickest(work: Callable[[], object], device: torch.device) -> float:
     return quickest
 
 
-def _processor() -> str:
+def processor() -> str:
     """Its name as the system gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()

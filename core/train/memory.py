@@ -70,14 +70,14 @@ def say(run: Run) -> None:
 
 def keep(run: Run, planned: Plan) -> None:
     split = {"tokens_at_once": planned.tokens_at_once, "micro_batch_size": planned.micro_batch_size}
-    disk.write_json(_file(run), split)
+    disk.write_json(run.split, split)
 
 
 def found_out(run: Run) -> tuple[int, int] | None:
     """Tokens and rows that may be computed at once, if memory ran out before."""
-    if not _file(run).is_file():
+    if not run.split.is_file():
         return None
-    split = json.loads(_file(run).read_text("utf-8"))
+    split = json.loads(run.split.read_text("utf-8"))
     return split["tokens_at_once"], split["micro_batch_size"]
 
 
@@ -163,7 +163,3 @@ def _changes(spec: RunSpec, planned: Plan) -> str:
 def _how(tokens: int, rows: int) -> str:
     what = "1 example is" if rows == 1 else f"{rows} examples are"
     return f"At most {what} computed at once now, {tokens:,} tokens; a step takes as many examples as before"
-
-
-def _file(run: Run) -> Path:
-    return run.folder / "split.json"

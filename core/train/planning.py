@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from core.text.encode import Encoding
     from core.train.rehearsal import Measured
 
-FILE = "device.json"
-
 
 def plan_run(run: Run, spec: RunSpec, training: "Encoding", held_out: "Encoding", added_tokens: int) -> Plan:
     """The run's plan, said as events. TrainError if nothing is left to train on, or if it should not begin.
@@ -38,13 +36,13 @@ def plan_run(run: Run, spec: RunSpec, training: "Encoding", held_out: "Encoding"
     """
     shape, why_padded = known_shape(spec)
     lengths = Lengths(training.rows.lengths, held_out.rows.lengths, training.trained_tokens)
-    known = _kept(run.folder / FILE, spec)
+    known = _kept(run.device_facts, spec)
     device = known or facts(spec, run.folder, training=True)
     planned = plan(spec, shape, lengths, device, why_padded, added_tokens)
     if known is None:
         if stops := refusal(planned, spec):
             raise stops
-        write_json(run.folder / FILE, asdict(device))
+        write_json(run.device_facts, asdict(device))
     for reason in planned.reasons:
         run.events.append(Noted(text=reason))
     for warning in planned.warnings:

@@ -77,8 +77,7 @@ def prove(run: Run, steps: int = 5) -> Proof:
     try:
         straight, resumed = (_copy(run, RunStore(folder), name, steps) for name in ("straight", "resumed"))
         _train(straight)
-        if not (resumed.folder / "device.json").is_file():
-            shutil.copy(straight.folder / "device.json", resumed.folder)  # free memory comes and goes
+        shutil.copy(straight.device_facts, resumed.device_facts)  # free memory comes and goes
         killed_in = min(steps + steps // 2 + 1, 2 * steps)
         _train(resumed, killed_in)
         _train(resumed)
@@ -95,11 +94,11 @@ def _copy(run: Run, store: RunStore, name: str, steps: int) -> Run:
     }
     copy = store.create(name, RunSpec.from_dict(merge(run.spec.model_dump(), settings)))
     for file in (
-        "manifest.json",
-        "split.json",
+        run.manifest,
+        run.split,
     ):  # the data must be what they were, and be computed in the same parts
-        if (run.folder / file).is_file():
-            shutil.copy(run.folder / file, copy.folder)
+        if file.is_file():
+            shutil.copy(file, copy.folder)
     return copy
 
 

@@ -104,7 +104,22 @@ class TensorBoard:
         self.writer.close()
 
 
-class Trackio:
+class _Logged:
+    """A service whose run takes whatever is logged to it."""
+
+    run: Any  # the service's own
+
+    def scalars(self, figures: dict[str, float], step: int) -> None:
+        self.run.log(figures, step=step)
+
+    def words(self, name: str, text: str, step: int) -> None:
+        self.run.log({name: text}, step=step)
+
+    def close(self) -> None:
+        self.run.finish()
+
+
+class Trackio(_Logged):
     def __init__(self, run: Run, resumed_from: int) -> None:
         import trackio
 
@@ -117,17 +132,8 @@ class Trackio:
             embed=False,
         )
 
-    def scalars(self, figures: dict[str, float], step: int) -> None:
-        self.run.log(figures, step=step)
 
-    def words(self, name: str, text: str, step: int) -> None:
-        self.run.log({name: text}, step=step)
-
-    def close(self) -> None:
-        self.run.finish()
-
-
-class WeightsAndBiases:
+class WeightsAndBiases(_Logged):
     def __init__(self, run: Run, resumed_from: int) -> None:
         import wandb
 
@@ -145,15 +151,6 @@ class WeightsAndBiases:
             if here
             else f"Curves are at {self.run.url}"
         )
-
-    def scalars(self, figures: dict[str, float], step: int) -> None:
-        self.run.log(figures, step=step)
-
-    def words(self, name: str, text: str, step: int) -> None:
-        self.run.log({name: text}, step=step)
-
-    def close(self) -> None:
-        self.run.finish()
 
 
 KINDS: dict[str, Callable[[Run, int], Reporter]] = {

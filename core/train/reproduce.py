@@ -20,7 +20,6 @@ CHOICES = (
     "evaluate_every", "learning_rate", "bfloat16", "gradient_checkpointing", "optimizer", "attention", "quantization",
     "weights", "threads",
 )  # fmt: skip
-DEVICE = "device.json"  # what the plan was made from
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "tokenizers", "safetensors")
 
 
@@ -28,24 +27,16 @@ def surroundings() -> dict[str, Any]:
     """What a run's numbers depend on beside its settings and its data."""
     import torch
 
+    from core.train.device import processor
+
     return {
         "libraries": {name: version(name) for name in LIBRARIES},
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": processor(),
         "processor_threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
-
-
-def _processor() -> str:
-    """Its name, as far as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def again(run: Run) -> tuple[Run, list[str]]:
@@ -64,13 +55,11 @@ def again(run: Run) -> tuple[Run, list[str]]:
     shutil.copy(run.manifest, new.manifest)
     now = surroundings_beside(recorded)
     notes = differences(recorded, now)
-    if (run.folder / DEVICE).is_file() and all(
-        recorded.get(name) == now[name] for name in ("processor", "gpu")
-    ):
-        shutil.copy(
-            run.folder / DEVICE, new.folder
-        )  # free memory comes and goes, and steps would be split otherwise
-    if (run.folder / "split.json").is_file():
+    same_device = all(recorded.get(name) == now[name] for name in ("processor", "gpu"))
+    if same_device and run.device_facts.is_file():
+        # Free memory comes and goes, and steps would be split otherwise.
+        shutil.copy(run.device_facts, new.device_facts)
+    if run.split.is_file():
         notes.append(
             "Memory ran out in the first run, which then computed less at once; the second begins without that."
         )
@@ -187,7 +176,13 @@ def _scores(first: Run, second: Run) -> list[tuple[str, float, float]]:
     if not all((run.reports / report.FILE).is_file() for run in (first, second)):
         return []
     before, now = (
-        {score.name: score.tuned.value for score in report.read(run).scores} for run in (first, second)
+        {
+            f"{task.name} {score.name}": score.tuned.value
+            for task in report.read(run).tasks
+            for score in task.scores
+            if score.tuned
+        }
+        for run in (first, second)
     )
     return [(name, value, now[name]) for name, value in before.items() if name in now]
 
