@@ -1,15 +1,23 @@
 """What a run would take, said before it begins: rows, tokens, steps, every choice, memory, time, disk, and whether it fits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from core.data.select import Selected, select
 from core.errors import TextError
+from core.remote.estimate import as_text as costs
+from core.remote.estimate import estimate
 from core.spec import RunSpec
+from core.train.distributed.launching import commands
 from core.train.plan import Lengths, memory_by_method, plan, refusal, shape_of, spoken
+from core.train.processes import check
+
+if TYPE_CHECKING:
+    from core.remote.flavors import Flavor
+    from core.train.plan import DeviceFacts
 
 LETTERS_OF_A_TOKEN = (
     3.5  # where the tokenizer cannot be had; English has 4 to 5, code and other languages fewer
@@ -27,20 +35,20 @@ PARTS = {
 VERDICTS = {"fits": "It fits.", "tight": "It is tight.", "does not fit": "It does not fit."}
 
 
-def forecast(spec: RunSpec, folder: Path = Path()) -> dict[str, Any]:
+def forecast(
+    spec: RunSpec, folder: Path = Path(), flavors: "Sequence[Flavor] | None" = None
+) -> dict[str, Any]:
     """Plain values for shell, page and programs; nothing is loaded but the tokenizer and the model's config.
 
+    For a run on HF Jobs, of the machine there, with time and cost under `remote`; `flavors` are asked for unless given.
     Raises DataError if a file cannot be read, TrainError if the model is not known or there is nothing to train on.
     """
-    from core.train.device import facts
-    from core.train.model import set_threads
     from core.train.planning import known_shape
 
     shape, why_padded = known_shape(spec)
     chosen = select(spec.data)
     lengths, tokens = _lengths(spec, chosen)
-    set_threads(spec)
-    device = facts(spec, folder)
+    device, flavor = _device(spec, folder, flavors)
     planned = plan(spec, shape, lengths, device, why_padded, tokens.pop("added_tokens"))
     stops = refusal(planned, spec)
     return {
@@ -53,7 +61,27 @@ def forecast(spec: RunSpec, folder: Path = Path()) -> dict[str, Any]:
         **planned.as_dict(),
         "device": {"kind": device.kind, "name": device.name, "memory": device.memory, "flops": device.flops},
         "refusal": str(stops) if stops else None,
+        "remote": estimate(planned.seconds, flavor, spec.compute).as_dict() if flavor else None,
+        "machines": list(commands(spec)),
     }
+
+
+def _device(
+    spec: RunSpec, folder: Path, flavors: "Sequence[Flavor] | None"
+) -> "tuple[DeviceFacts, Flavor | None]":
+    """What it would be trained on: this machine, measured, or one of HF Jobs, by its list."""
+    if spec.compute.where == "here":
+        from core.train.device import facts
+        from core.train.model import set_threads
+
+        set_threads(spec)
+        return facts(spec, folder), None
+    from core.remote.client import Jobs
+    from core.remote.flavors import chosen
+
+    flavor = chosen(spec.compute.flavor or "", Jobs().flavors() if flavors is None else flavors)
+    check(spec, flavor.gpus)
+    return flavor.facts(), flavor
 
 
 def needs(shape: Mapping[str, Any], in_words: bool) -> dict[str, Any]:
@@ -139,7 +167,8 @@ def as_text(seen: dict[str, Any]) -> str:
         *_table(seen),
         "",
         f"Disk: {_bytes(seen['disk_bytes'])} for checkpoints and the final model, {_bytes(seen['disk_free'])} are free.",
-        f"Time: about {spoken(seen['seconds'])}, {seen['seconds_per_step']:.2g} s a step; scoring afterwards not counted.",
+        f"Time: about {spoken(seen['seconds'])}, {_seconds(seen['seconds_per_step'])} a step; scoring afterwards not counted.",
+        *([costs(seen["remote"])] if seen["remote"] else []),
         VERDICTS[seen["verdict"]],
     ]
     if seen["changes"]:
@@ -150,6 +179,9 @@ def as_text(seen: dict[str, Any]) -> str:
             lines.append(
                 f"  --{change['setting'].replace('_', '-')} {value}: {_bytes(change['saves'])} less, {fits}; {change['cost']}"
             )
+    if seen["machines"]:
+        lines += ["", "Make the run with --no-begin and its name, then start its processes on each machine:"]
+        lines += [f"  {command}" for command in seen["machines"]]
     if seen["refusal"]:
         lines += ["", seen["refusal"]]
     return "\n".join(lines)
@@ -169,6 +201,10 @@ def _table(seen: dict[str, Any]) -> list[str]:
 
 def _bytes(size: float) -> str:
     return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.0f} MB"
+
+
+def _seconds(time: float) -> str:
+    return f"{time:.2g} s" if time < 10 else f"{time:,.0f} s"
 
 
 def _count(number: int) -> str:

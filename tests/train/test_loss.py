@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from peft import LoraConfig, get_peft_model
 
+from core.train import limits
 from core.train import loss as loss_module
 from core.train.attention import attend_per_document, without_mask
 from core.train.batches import Split, divided, laid_flat, parts
@@ -58,8 +59,9 @@ def assert_same(found, expected):
 @pytest.mark.parametrize("kind", ["full", "lora"])
 @pytest.mark.parametrize("name", MODELS)
 def test_end_to_end_padded_and_one_by_one_are_the_same_loss_and_gradients(name, kind, monkeypatch):
-    monkeypatch.setattr(loss_module, "FEWEST", 7)  # several parts
-    monkeypatch.setitem(loss_module.HELD, "cpu", 0)
+    for module in (limits, loss_module):
+        monkeypatch.setattr(module, "FEWEST_LOGITS", 7)  # several parts
+    monkeypatch.setitem(limits.LOGITS_AT_ONCE, "cpu", 0)
     model = made(MODELS[name])
     if kind == "lora":
         model = get_peft_model(
