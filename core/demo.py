@@ -9,6 +9,7 @@ from rich.text import Text
 from core import data
 from core.data.report import as_dict, summary
 from core.evaluate.report import Report, read
+from core.evaluate.reports import words
 from core.presets import resolve
 from core.publish.plan import in_bytes, publishable
 from core.runs import Run, RunStore, jobs
@@ -37,11 +38,11 @@ def demo(runs: Path) -> int:
     if not _done(run, "train"):
         return 1
     report = read(run)
+    found = words.summary(report)
+    console.print(Text(found.headline, style="bold"))
     console.print(scores_table(report))
-    console.print(
-        f"In brackets {report.settings.confidence:.0%} intervals; {report.held_out} held-out examples.",
-        style="dim",
-    )
+    for line in (*found.sentences, words.forgetting(report).headline):
+        console.print(line, style="dim", markup=False)
 
     _step(console, "Ask both", f'atelier chat {name} --side both "..."')
     console.print(answers_table(report))
@@ -59,13 +60,17 @@ def demo(runs: Path) -> int:
 
 
 def scores_table(report: Report) -> Table:
-    table = Table("score", "base", "tuned", "difference", "verdict", box=None, pad_edge=False)
-    for score in report.scores:
-        figures = (
-            f"{each.value:.3g} [{each.low:.3g}, {each.high:.3g}]"
-            for each in (score.base, score.tuned, score.difference)
-        )
-        table.add_row(score.label, *figures, score.verdict)
+    """Every score of every task, with its interval in brackets."""
+    table = Table("task", "score", "base", "tuned", "difference", "verdict", box=None, pad_edge=False)
+    for task in report.tasks:
+        for score in task.scores:
+            table.add_row(
+                Text(task.label),
+                Text(score.label),
+                *(Text(words.in_brackets(each)) for each in (score.base, score.tuned)),
+                Text(words.in_brackets(score.difference, "+")),
+                score.verdict or "",
+            )
     return table
 
 

@@ -13,63 +13,83 @@ CONFIDENCE = 0.95
 ENOUGH_ROWS = 6  # fewer cannot reach 95 % even if all agree: a sign test gives 2 * 0.5**5 = 0.06
 DRAWS_AT_ONCE = 2**22  # 32 MB of row numbers
 
+# Of the sums over rows, (draws,) or (draws, counts), and of the rows' weights, (draws,), the scores: (draws,).
+Value = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
 
 @dataclass(frozen=True)
 class Comparison:
-    """A score of both models on the same rows, and tuned minus base."""
+    """A score of both models on the same rows, and tuned minus base; of one model alone, None for the rest."""
 
     n: int
-    base: Interval
-    tuned: Interval
-    difference: Interval
+    base: Interval | None
+    tuned: Interval | None
+    difference: Interval | None
+
+
+def mean(sums: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return sums / weights
+
+
+def exp_of_mean(sums: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return np.exp(sums / weights)
 
 
 def compare(
-    base: ArrayLike,
-    tuned: ArrayLike,
+    base: ArrayLike | None,
+    tuned: ArrayLike | None,
     weights: ArrayLike | None = None,
-    value: Callable[[np.ndarray], np.ndarray] = lambda mean: mean,
+    value: Value = mean,
     seed: int = 0,
 ) -> Comparison:
-    """Compare value(sum of row sums / sum of row weights) of the two models; without weights, value(mean).
+    """Compare value(sum of row sums, sum of row weights) of the two models, or of the one that is given.
 
     Every resample draws rows, not tokens, since tokens of one row are not independent; both models get the same draw,
-    so what is hard for both does not count as a difference. `base`, `tuned` and `weights` are of shape (rows,); rows
-    of weight 0 are left out, and at least one must remain.
+    so what is hard for both does not count as a difference. `base` and `tuned` are of shape (rows,), or (rows, counts)
+    for a score that is made of several; `weights` are of shape (rows,), 1 unless given. Rows of weight 0 are left out,
+    and at least one must remain.
     """
-    base, tuned = np.asarray(base, float), np.asarray(tuned, float)
-    weights = np.ones(len(base)) if weights is None else np.asarray(weights, float)
-    base, tuned, weights = (each[weights > 0] for each in (base, tuned, weights))
-
-    def score(sums: np.ndarray, draws: np.ndarray) -> np.ndarray:
-        return value(sums[draws].sum(-1) / weights[draws].sum(-1))
-
-    drawn = [(score(base, draws), score(tuned, draws)) for draws in _draws(len(weights), seed)]
-    bases, tuneds = (np.concatenate(side) for side in zip(*drawn, strict=True))
-    every_row = np.arange(len(weights))
-    of_base, of_tuned = float(score(base, every_row)), float(score(tuned, every_row))
-    return Comparison(
-        n=len(weights),
-        base=_interval(of_base, bases),
-        tuned=_interval(of_tuned, tuneds),
-        difference=_interval(of_tuned - of_base, tuneds - bases),
+    given = {
+        name: np.asarray(side, float) for name, side in (("base", base), ("tuned", tuned)) if side is not None
+    }
+    rows = len(next(iter(given.values())))
+    weights = np.ones(rows) if weights is None else np.asarray(weights, float)
+    given = {name: side[weights > 0] for name, side in given.items()}
+    weights = weights[weights > 0]
+    drawn = {name: [] for name in given}
+    for counts in _draws(len(weights), seed):
+        for name, side in given.items():
+            drawn[name].append(value(counts @ side, counts @ weights))
+    once = np.ones((1, len(weights)))
+    of = {name: float(value(once @ side, once @ weights)[0]) for name, side in given.items()}
+    resampled = {name: np.concatenate(parts) for name, parts in drawn.items()}
+    intervals = {name: _interval(of[name], resampled[name]) for name in given}
+    difference = (
+        _interval(of["tuned"] - of["base"], resampled["tuned"] - resampled["base"])
+        if len(given) == 2
+        else None
     )
+    return Comparison(len(weights), intervals.get("base"), intervals.get("tuned"), difference)
 
 
-def verdict(compared: Comparison, higher_is_better: bool) -> Verdict:
+def verdict(compared: Comparison, higher_is_better: bool) -> Verdict | None:
     """Whether the interval of the difference leaves out zero, and on which side; never clear with very few rows."""
+    if compared.difference is None:
+        return None
     low, high = compared.difference.low, compared.difference.high
     if compared.n < ENOUGH_ROWS or low <= 0 <= high:
         return "no clear change"
-    return "better" if (low > 0) == higher_is_better else "worse"
+    return "helped" if (low > 0) == higher_is_better else "hurt"
 
 
 def _draws(rows: int, seed: int) -> Iterator[np.ndarray]:
-    """RESAMPLES draws of row numbers with replacement, a bounded number at once: (draws, rows)."""
+    """RESAMPLES draws of rows with replacement, a bounded number at once: how often each row was drawn, (draws, rows)."""
     generator = np.random.default_rng(seed)
     at_once = max(1, DRAWS_AT_ONCE // rows)
     for begin in range(0, RESAMPLES, at_once):
-        yield generator.integers(0, rows, (min(at_once, RESAMPLES - begin), rows))
+        draws = min(at_once, RESAMPLES - begin)
+        places = generator.integers(0, rows, (draws, rows)) + rows * np.arange(draws)[:, None]
+        yield np.bincount(places.ravel(), minlength=draws * rows).reshape(draws, rows).astype(float)
 
 
 def _interval(value: float, resampled: np.ndarray) -> Interval:

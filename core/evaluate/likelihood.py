@@ -1,4 +1,4 @@
-"""How likely a model finds what the held-out rows say, row by row."""
+"""How likely a model finds what rows say, row by row; the logits of a batch are never held whole."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -6,9 +6,16 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from transformers import PreTrainedModel
+from transformers import DynamicCache, PreTrainedModel
 
-from core.evaluate.batches import Progress, by_length
+from core.evaluate.batches import (
+    Progress,
+    beginning,
+    by_length,
+    for_rows,
+    shared_beginning,
+    takes_plain_steps,
+)
 from core.text.encode import NOT_TRAINED, Encoded, as_labels
 
 BATCH_TOKENS = 2048  # padding counted
@@ -33,25 +40,39 @@ def likelihoods(
 ) -> list[Likelihood] | None:
     """One for each row, in order; None if it was stopped. The model may be wrapped by PEFT."""
     found: dict[int, Likelihood] = {}
-    for batch in by_length([len(row.ids) for row in rows], most_rows=64, most_tokens=BATCH_TOKENS):
-        if should_stop():
-            return None
-        found |= zip(batch, _score(model, [rows[row] for row in batch]), strict=True)
-        progress(len(found), len(rows))
+    # The first trained token is predicted from the one before it, which therefore stays with the row.
+    untrained = [row.ids[: row.trained.index(True) if True in row.trained else None] for row in rows]
+    shared = shared_beginning(untrained) if takes_plain_steps(model) else ()
+    lengths = [len(row.ids) - len(shared) for row in rows]
+    with beginning(model, shared) as begun:
+        for batch in by_length(lengths, most_rows=64, most_tokens=BATCH_TOKENS):
+            if should_stop():
+                return None
+            found |= zip(batch, _score(model, begun, [rows[row] for row in batch]), strict=True)
+            progress(len(found), len(rows))
     return [found[row] for row in range(len(rows))]
 
 
-def _score(model: PreTrainedModel, rows: Sequence[Encoded]) -> list[Likelihood]:
+def _score(model: PreTrainedModel, begun: DynamicCache, rows: Sequence[Encoded]) -> list[Likelihood]:
+    """`begun` is what the model keeps of the tokens that all rows begin with, and that are not read again."""
+    read = begun.get_seq_length()
     longest = max(len(row.ids) for row in rows)
-    ids = torch.tensor([[*row.ids, *[0] * (longest - len(row.ids))] for row in rows])
+    ids = torch.tensor([[*row.ids, *[0] * (longest - len(row.ids))] for row in rows])[:, read:]
     there = torch.tensor([[1] * len(row.ids) + [0] * (longest - len(row.ids)) for row in rows])
-    labels = torch.tensor([[*as_labels(row), *[NOT_TRAINED] * (longest - len(row.ids))] for row in rows])
+    labels = torch.tensor([[*as_labels(row), *[NOT_TRAINED] * (longest - len(row.ids))] for row in rows])[
+        :, read:
+    ]
     # (rows, tokens): position t predicts token t + 1
     labels = F.pad(labels[:, 1:], (0, 1), value=NOT_TRAINED)
     trained = labels != NOT_TRAINED
     targets = labels[trained].to(model.device)
     with _head_sees_only(model, trained.to(model.device)):
-        output = model(input_ids=ids.to(model.device), attention_mask=there.to(model.device), use_cache=False)
+        output = model(
+            input_ids=ids.to(model.device),
+            attention_mask=there.to(model.device),
+            use_cache=False,
+            **{"past_key_values": for_rows(begun, len(rows))} if read else {},
+        )
     logits = output.logits.squeeze(0)  # (trained tokens of the batch, vocabulary)
     parts = zip(logits.split(LOGITS_AT_ONCE), targets.split(LOGITS_AT_ONCE), strict=True)
     losses = [F.cross_entropy(part.float(), target, reduction="none") for part, target in parts]

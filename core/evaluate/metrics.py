@@ -1,4 +1,4 @@
-"""What is measured: each measure with its name, its definition and its direction, and the two that compare texts.
+"""What is measured: each measure with its name, its definition and its direction, and those that compare texts.
 
 Nothing here needs torch; the likelihoods are computed in core/evaluate/likelihood.py.
 """
@@ -6,7 +6,11 @@ Nothing here needs torch; the likelihoods are computed in core/evaluate/likeliho
 import functools
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,18 @@ TOKEN_ACCURACY = Measure(
     "share of the trained tokens of the held-out rows that the model ranks first, given all the tokens before",
     higher_is_better=True,
 )
+ACCURACY_NORM = Measure(
+    "accuracy_norm",
+    "Accuracy",
+    "share of the questions of which the right choice has the greatest log-likelihood per byte of its text",
+    higher_is_better=True,
+)
+ACCURACY = Measure(
+    "accuracy",
+    "Accuracy, unnormalized",
+    "share of the questions of which the right choice has the greatest log-likelihood",
+    higher_is_better=True,
+)
 EXACT_MATCH = Measure(
     "exact_match",
     "Exact match",
@@ -36,11 +52,49 @@ EXACT_MATCH = Measure(
     "and without full stops, question and exclamation marks at the end",
     higher_is_better=True,
 )
+F1 = Measure(
+    "f1",
+    "F1",
+    "mean F1 of the words that answer and reference have in common, wherever they stand; words as in ROUGE",
+    higher_is_better=True,
+)
+WORDS = (
+    "(rouge-score 0.1.2, no stemming); a word is a run of letters, marks and digits after NFKC and case folding, in "
+    "Chinese and Japanese each character"
+)
+ROUGE_1 = Measure("rouge_1", "ROUGE-1", f"mean F1 of words {WORDS}", higher_is_better=True)
+ROUGE_2 = Measure(
+    "rouge_2", "ROUGE-2", f"mean F1 of pairs of neighbouring words {WORDS}", higher_is_better=True
+)
 ROUGE_L = Measure(
-    "rouge_l",
-    "ROUGE-L",
-    "mean F1 of the longest common subsequence of words (rouge-score 0.1.2, no stemming); a word is a run of letters, "
-    "marks and digits after NFKC and case folding, in Chinese and Japanese each character",
+    "rouge_l", "ROUGE-L", f"mean F1 of the longest common subsequence of words {WORDS}", higher_is_better=True
+)
+BLEU = Measure(
+    "bleu",
+    "BLEU",
+    "0 to 100, of all answers together (sacreBLEU 2.6.0, nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp); of one answer "
+    "alone, in the list of rows, with effective order",
+    higher_is_better=True,
+)
+CHRF = Measure(
+    "chrf",
+    "chrF",
+    "0 to 100, of all answers together (sacreBLEU 2.6.0, chrF2: nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no); of one "
+    "answer alone in the list of rows",
+    higher_is_better=True,
+)
+NUMBER = Measure(
+    "number",
+    "Right number",
+    "share of answers whose number, the first after the last #### or else the last of all, is that of the reference; "
+    "one without a number is wrong",
+    higher_is_better=True,
+)
+BOXED = Measure(
+    "boxed",
+    "Right by mathematics",
+    "share of answers whose last boxed expression, or the last expression where none is boxed, is equal to that of the "
+    "reference (math-verify 0.9.0); one without any is wrong",
     higher_is_better=True,
 )
 
@@ -53,9 +107,39 @@ def exact_match(prediction: str, reference: str) -> int:
     return int(_essence(prediction) == _essence(reference))
 
 
-def rouge_l(prediction: str, reference: str) -> float:
-    """F1 between 0 and 1, as ROUGE_L defines it; 0 if either has no words."""
-    return _scorer().score(reference, prediction)["rougeL"].fmeasure
+def f1(prediction: str, reference: str) -> float:
+    """Between 0 and 1, as F1 defines it; 0 if either has no words."""
+    said, right = Counter(words(prediction)), Counter(words(reference))
+    common = (said & right).total()
+    return 2 * common / (said.total() + right.total()) if common else 0.0
+
+
+def rouge(prediction: str, reference: str, kind: str = "rougeL") -> float:
+    """F1 between 0 and 1, as ROUGE_1, ROUGE_2 and ROUGE_L define it; 0 if either has no words."""
+    return _scorer(kind).score(reference, prediction)[kind].fmeasure
+
+
+def sentence_bleu(prediction: str, reference: str) -> float:
+    """Between 0 and 100, of one answer alone."""
+    return _sacrebleu("BLEU", effective_order=True).sentence_score(prediction, [reference]).score
+
+
+def sentence_chrf(prediction: str, reference: str) -> float:
+    """Between 0 and 100, of one answer alone."""
+    return _sacrebleu("CHRF").sentence_score(prediction, [reference]).score
+
+
+def statistics(name: str, predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
+    """What BLEU or CHRF counts in each row: (rows, counts). Of their sums, `score_of` makes the score.
+
+    sacreBLEU's own parts, by which it resamples too: it has no public names for them.
+    """
+    return np.array(_sacrebleu(name)._extract_corpus_statistics(list(predictions), [list(references)]), float)
+
+
+def score_of(name: str, counts: np.ndarray) -> float:
+    """BLEU or CHRF of summed counts."""
+    return _sacrebleu(name)._compute_score_from_stats(counts.round().astype(int).tolist()).score
 
 
 def words(text: str) -> list[str]:
@@ -82,7 +166,14 @@ class _Words:
 
 
 @functools.cache
-def _scorer():
+def _scorer(kind: str):
     from rouge_score.rouge_scorer import RougeScorer  # loads nltk, half a second
 
-    return RougeScorer(["rougeL"], tokenizer=_Words())
+    return RougeScorer([kind], tokenizer=_Words())
+
+
+@functools.cache
+def _sacrebleu(name: str, **settings: bool):
+    from sacrebleu import metrics
+
+    return getattr(metrics, name)(**settings)

@@ -1,4 +1,4 @@
-"""Verbs that ask a trained model: in scores, and in conversation."""
+"""The verb that asks a trained model, in conversation."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -6,22 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from core.runs.store import RunStore
-from core.verbs.common import Json, RunName, Runs, app, carry_out
-
-
-@app.command
-def evaluate(run: RunName, *, runs: Runs = Path("runs"), follow: bool = True, json: Json = False) -> int:
-    """Score base and tuned model on the held-out examples, side by side, with intervals."""
-    from core.evaluate.report import as_markdown, read
-
-    wanted = RunStore(runs).get(run)
-    status = carry_out(wanted, "evaluate", follow, False, quiet=json)
-    if status == 0 and follow:
-        if json:
-            print((wanted.reports / "evaluation.json").read_text("utf-8"))
-        else:
-            print(as_markdown(read(wanted)))
-    return status
+from core.verbs.common import Json, RunName, Runs, app
 
 
 @app.command

@@ -9,7 +9,7 @@ def test_a_ratio_is_weighted_by_tokens_and_a_mean_is_not():
     nll, tokens = [10.0, 1.0], [10, 1]
     assert compare(nll, nll, tokens).base.value == pytest.approx(1.0)
     assert compare(nll, nll).base.value == pytest.approx(5.5)
-    assert compare(nll, nll, tokens, value=np.exp).base.value == pytest.approx(np.e)
+    assert compare(nll, nll, tokens, value=bootstrap.exp_of_mean).base.value == pytest.approx(np.e)
 
 
 def test_the_interval_of_a_mean_is_the_textbook_one():
@@ -36,8 +36,8 @@ def test_pairing_finds_a_small_gain_on_rows_of_very_different_difficulty():
     difficulty = np.random.default_rng(3).normal(50, 20, 60)
     gained = compare(difficulty, difficulty - 1 + np.random.default_rng(4).normal(0, 0.5, 60))
     assert gained.base.low < gained.tuned.value  # seen one by one, the two intervals overlap
-    assert verdict(gained, higher_is_better=False) == "better"
-    assert verdict(gained, higher_is_better=True) == "worse"
+    assert verdict(gained, higher_is_better=False) == "helped"
+    assert verdict(gained, higher_is_better=True) == "hurt"
     assert gained.difference.value == pytest.approx(gained.tuned.value - gained.base.value)
 
 
@@ -52,7 +52,7 @@ def test_equal_models_are_no_clear_change():
 
 def test_five_rows_prove_nothing_however_unanimous():
     assert verdict(compare([0.0] * 5, [1.0] * 5), True) == "no clear change"
-    assert verdict(compare([0.0] * 6, [1.0] * 6), True) == "better"
+    assert verdict(compare([0.0] * 6, [1.0] * 6), True) == "helped"
 
 
 def test_the_same_seed_gives_the_same_interval_and_chunks_do_not_matter(monkeypatch):
@@ -68,3 +68,19 @@ def test_rows_without_a_trained_token_do_not_count():
     compared = compare([2.0, 0.0, 2.0], [1.0, 0.0, 1.0], [2, 0, 2])
     assert compared.n == 2
     assert compared.base.value == 1.0
+
+
+def test_one_model_alone_has_an_interval_and_no_verdict():
+    alone = compare(None, [1.0, 2.0, 3.0] * 5)
+    assert alone.tuned.low < alone.tuned.value < alone.tuned.high
+    assert alone.base is None and alone.difference is None and verdict(alone, True) is None
+    assert alone.tuned == compare([0.0] * 15, [1.0, 2.0, 3.0] * 5).tuned
+
+
+def test_a_score_of_several_counts_is_made_of_their_sums():
+    right_and_said = np.array([[1, 4], [3, 4], [2, 2]])
+
+    def precision(sums, _):
+        return sums[:, 0] / sums[:, 1]
+
+    assert compare(right_and_said, None, value=precision).base.value == 6 / 10

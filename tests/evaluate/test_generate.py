@@ -3,7 +3,8 @@ import torch
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
-from core.evaluate.batches import by_length
+from core.evaluate import generate
+from core.evaluate.batches import by_length, shared_beginning, takes_plain_steps, tokens_that_fit
 from core.evaluate.generate import answer, room
 from tests.evaluate.making import VOCABULARY, model_of, with_adapter
 
@@ -33,7 +34,9 @@ def numbers(text: str) -> list[int]:
     return [int(word) for word in text.split()]
 
 
-@pytest.mark.parametrize("shape", ["llama", "qwen", "gpt2"])
+@pytest.mark.parametrize(
+    "shape", ["llama", "qwen", "gpt2", "gemma"]
+)  # gemma's layers slide: transformers decodes
 def test_answers_of_a_batch_are_those_of_each_prompt_alone_in_the_asked_order(shape, tokenizer):
     model = model_of(shape)
     # Whatever tokens this model likes to say: two of them are made the ones that end a turn.
@@ -76,6 +79,56 @@ def test_a_prompt_that_fills_the_context_gets_what_room_there_is_and_cuts_nobody
         long,
         short,
     ]
+
+
+def test_what_all_prompts_begin_with_is_read_once_and_changes_no_answer(tokenizer):
+    model, read = model_of("llama", context=256), []
+    beginning = [3 + place % 90 for place in range(80)]
+    prompts = [beginning + prompt for prompt in PROMPTS]
+    model.register_forward_pre_hook(
+        lambda _, __, given: read.append(given["input_ids"].numel()), with_kwargs=True
+    )
+    found = [numbers(each.text) for each in answer(model, tokenizer, prompts, (2,), 8)]
+    # Then the rest, padded: the longest prompt has 20 tokens of its own, of which the first ones may be shared, too.
+    assert read[0] >= 80 and read[1] <= 20 * len(prompts)
+    assert found == [alone(model, prompt, 8, (2,))[0] for prompt in prompts]
+
+
+def test_a_short_beginning_is_not_worth_reading_apart():
+    assert shared_beginning([[1] * 20 + [2], [1] * 20 + [3]]) == ()
+    assert len(shared_beginning([[1] * 90, [1] * 95])) == 89  # something is left of each
+    assert shared_beginning([[1] * 90]) == ()
+
+
+def test_finished_rows_leave_the_batch_and_change_nobodys_answer(tokenizer, monkeypatch):
+    model, rows = model_of("llama"), []
+    stops = (alone(model, PROMPTS[0], 4, ())[0][3], alone(model, PROMPTS[4], 6, ())[0][5])
+    model.register_forward_pre_hook(
+        lambda _, __, given: rows.append(len(given["input_ids"])), with_kwargs=True
+    )
+    monkeypatch.setattr(generate, "LEAVE_AT", 0.99)
+    found = answer(model, tokenizer, PROMPTS, stops, 12)
+    assert rows[0] == 7 and rows[-1] < 7 and rows == sorted(rows, reverse=True)
+    monkeypatch.setattr(generate, "LEAVE_AT", 0.0)
+    assert answer(model, tokenizer, PROMPTS, stops, 12) == found
+
+
+def test_an_answer_ends_before_a_text_that_is_to_end_it(tokenizer):
+    model = model_of("llama")
+    said = alone(model, PROMPTS[2], 12, ())[0]
+    (found,) = answer(model, tokenizer, [PROMPTS[2]], (VOCABULARY,), 12, stop_texts=[f"{said[4]} "])
+    first = said.index(said[4])
+    assert numbers(found.text) == said[:first] and found.ended == "turn"
+    assert found.tokens == first + 1  # and no more were made
+
+
+def test_the_memory_decides_how_many_tokens_are_answered_at_once(monkeypatch):
+    model = model_of("llama")
+    monkeypatch.setattr("core.evaluate.batches.free_memory", lambda device: 2**20)
+    few = tokens_that_fit(model)
+    monkeypatch.setattr("core.evaluate.batches.free_memory", lambda device: 2**22)
+    assert tokens_that_fit(model) == pytest.approx(4 * few, rel=0.01)
+    assert takes_plain_steps(model) and not takes_plain_steps(model_of("gemma"))
 
 
 def test_a_stop_is_heard_within_a_batch(tokenizer):

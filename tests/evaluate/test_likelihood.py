@@ -70,6 +70,18 @@ def test_it_scores_a_model_whose_head_has_an_adapter_too():
     agree(with_adapter(model_of("llama"), head=True))
 
 
+@pytest.mark.parametrize("shape", ["llama", "gpt2", "gemma"])
+def test_what_all_rows_begin_with_is_read_once_and_changes_no_score(shape):
+    model = model_of(shape, context=256)
+    before = [3 + place % 90 for place in range(70)]
+    longer = [
+        Encoded(before + row.ids, [False] * 70 + [True, *row.trained[1:]], row.source) for row in rows()
+    ]
+    found, wanted = likelihoods(model, longer), [naively(model, row) for row in longer]
+    assert [each.nll for each in found] == pytest.approx([each.nll for each in wanted], rel=1e-4)
+    assert [each.tokens for each in found] == [each.tokens for each in wanted]
+
+
 def test_no_logits_are_made_where_nothing_is_trained():
     model, seen = model_of("llama"), []
     model.lm_head.register_forward_hook(lambda _, __, logits: seen.append(logits.shape[:-1].numel()))

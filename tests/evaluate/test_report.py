@@ -1,56 +1,15 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from core.errors import RunError
-from core.evaluate.report import (
-    Answer,
-    Answered,
-    Both,
-    Interval,
-    Prompted,
-    Report,
-    Score,
-    Settings,
-    as_markdown,
-    read,
-    write,
-)
+from core.evaluate.report import Answer, main, outcome, read, unread, write
 from core.runs.store import RunStore
 from core.spec import RunSpec
-
-REPORT = Report(
-    held_out=24,
-    settings=Settings(answers=1, max_new_tokens=64, decoding="greedy", resamples=2000, confidence=0.95),
-    scores=(
-        Score(
-            name="perplexity",
-            label="Perplexity",
-            definition="exp of something",
-            higher_is_better=False,
-            n=24,
-            of="rows",
-            base=Interval(80.1, 70.0, 91.2),
-            tuned=Interval(10.1, 9.0, 12.0),
-            difference=Interval(-70.0, -81.0, -60.1),
-            verdict="better",
-        ),
-    ),
-    answers=(
-        Answered(
-            source="poems.jsonl:3",
-            question="Qui a vu\nl'été ?",
-            reference="Moi.",
-            base=Answer("the the the", 64, "length"),
-            tuned=Answer("Moi", 1, "turn"),
-            exact_match=Both(0, 1),
-            rouge_l=Both(0.0, 1.0),
-        ),
-    ),
-    prompts=(Prompted("Who?", Answer("a", 1, "turn"), Answer("b", 1, "turn")),),
-)
+from tests.evaluate.reporting import general, held_out, report, score, sums
 
 
 @pytest.fixture
@@ -59,24 +18,42 @@ def run(tmp_path):
 
 
 def test_a_report_is_read_as_it_was_written(run):
-    write(run, REPORT)
-    assert read(run) == REPORT
+    write(run, report())
+    assert read(run) == report()
 
 
-def test_the_file_says_what_the_other_rooms_read_from_it(run):
-    write(run, REPORT)
+def test_a_report_of_one_model_alone_lies_beside_the_other(run):
+    alone = report(sums(), sides=("merged",))
+    write(run, report())
+    write(run, alone, "merged.json")
+    assert read(run, "merged.json") == alone and read(run) == report()
+
+
+def test_the_file_says_what_programs_read_from_it(run):
+    write(run, report())
     seen = json.loads((run.reports / "evaluation.json").read_text("utf-8"))
-    assert list(seen) == ["held_out", "settings", "scores", "answers", "prompts", "by_source"]
-    assert seen["scores"][0]["tuned"] == {"value": 10.1, "low": 9.0, "high": 12.0}
-    assert seen["answers"][0]["base"] == {"text": "the the the", "tokens": 64, "ended": "length"}
-    assert seen["answers"][0]["exact_match"] == {"base": 0, "tuned": 1}
+    assert list(seen) == ["run", "base_model", "model", "sides", "made_at", "tasks", "prompts"]
+    held, sums_, _ = seen["tasks"]
+    assert (held["name"], held["n"], held["scores"][0]["verdict"]) == ("held-out", 24, "helped")
+    assert held["scores"][0]["tuned"] == {
+        "value": 10.1,
+        "low": pytest.approx(1.1),
+        "high": pytest.approx(19.1),
+    }
+    assert sums_["rows"][0]["tuned"] == {
+        "text": "Cela fait 0.\n#### 0",
+        "tokens": 12,
+        "ended": "turn",
+        "found": "0",
+    }
+    assert sums_["rows"][0]["marks"] == {"exact_match": {"base": 0.0, "tuned": 1.0}}
 
 
 def test_a_run_that_was_not_evaluated_has_no_report(run):
     assert read(run) is None
 
 
-@pytest.mark.parametrize("content", ["", "{}", '{"held_out": 24'])
+@pytest.mark.parametrize("content", ["", "{}", '{"run": "poems"', '{"held_out": 24, "scores": []}'])
 def test_a_file_that_is_no_report_is_named_in_one_sentence(run, content):
     run.reports.mkdir()
     (run.reports / "evaluation.json").write_text(content)
@@ -85,30 +62,48 @@ def test_a_file_that_is_no_report_is_named_in_one_sentence(run, content):
 
 
 def test_a_report_that_fails_halfway_leaves_the_earlier_one(run):
-    write(run, REPORT)
-    broken = Report(**vars(REPORT) | {"prompts": (object(),)})
+    write(run, report())
     with pytest.raises(TypeError):
-        write(run, broken)
-    assert read(run) == REPORT
+        write(run, report(prompts=(object(),)))
+    assert read(run) == report()
 
 
-def test_the_table_shows_interval_count_and_definition_with_every_score():
-    text = as_markdown(REPORT)
-    assert (
-        "| Perplexity ↓ | 80.1 [70.0, 91.2] | 10.1 [9.0, 12.0] | -70.0 [-81.0, -60.1] | better (n = 24 rows) |"
-        in text
+def test_half_a_pair_of_surrogates_in_somebodys_data_costs_no_report(run):
+    row = replace(sums().rows[0], question="\ud83d")
+    write(run, report(replace(sums(), rows=(row,))))
+    assert read(run).task("sums").rows[0].question == "?"
+
+
+def test_a_row_is_won_by_the_better_mark_and_better_can_be_lower():
+    lower, higher = held_out(), sums()
+    assert outcome(lower.rows[0], lower) == "win" and outcome(lower.rows[7], lower) == "loss"
+    assert [outcome(row, higher) for row in higher.rows[:4]] == ["win", "win", "loss", "tie"]
+
+
+def test_a_row_that_one_model_alone_was_asked_is_neither_won_nor_lost():
+    alone = replace(sums(), rows=(replace(sums().rows[0], marks={}),))
+    assert outcome(alone.rows[0], alone) is None
+    nothing = replace(sums(), scores=())
+    assert main(nothing) is None and outcome(nothing.rows[0], nothing) is None
+
+
+def test_an_answer_in_which_nothing_was_found_is_named_only_where_something_is_looked_for():
+    task = sums()
+    assert [unread(row, task) for row in task.rows[4:7]] == [(), ("base",), ()]
+    plain = replace(task, settings=replace(task.settings, finds=""))
+    assert not any(unread(row, plain) for row in plain.rows)
+    both = replace(task.rows[0], base=Answer("?", 1, "turn"), tuned=Answer("?", 1, "turn"))
+    assert unread(both, task) == ("base", "tuned")
+
+
+def test_tasks_are_found_by_name_and_judged_by_their_first_score():
+    assert report().task("general") == general() and report().task("gsm8k") is None
+    assert main(held_out()) == score("perplexity", 80.1, 10.1, 9.0)
+
+
+def test_reading_and_drawing_a_report_loads_no_torch():
+    code = (
+        "import core.evaluate.reports, core.talk, sys; "
+        "sys.exit(bool({'torch', 'transformers', 'evaluate'} & set(sys.modules)))"
     )
-    assert "- Perplexity: exp of something." in text
-    assert "95% intervals" in text and "2000 resamples" in text and "greedy decoding, 64 new tokens" in text
-
-
-def test_held_out_answers_are_quoted_only_when_asked_for():
-    assert "l'été" not in as_markdown(REPORT)
-    text = as_markdown(REPORT, answers=3)
-    assert "**Qui a vu l'été ?**" in text
-    assert "- Base: the the the […]" in text and "- Tuned: Moi" in text
-
-
-def test_reading_a_report_loads_no_torch():
-    code = "import core.evaluate.report, core.talk, sys; sys.exit(bool({'torch', 'transformers', 'evaluate'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,6 +1,9 @@
-"""An evaluation's report: a verdict in words for each score, and every answer side by side."""
+"""An evaluation's report: whether training helped first, then every score, then what both models said, row by row."""
 
-from core.evaluate.report import Answer, Answered, Interval, Prompted, Report, Score, Sourced
+from collections.abc import Sequence
+
+from core.evaluate.report import Answer, Report, Row, Score, Sourced, TaskReport, main, outcome, unread
+from core.evaluate.reports import plots, words
 from webui.render.data import file_name, source_words
 from webui.render.parts import count, hint, section, table, text
 
@@ -9,11 +12,9 @@ ENDED = {
     "length": "cut off at the longest allowed",
     "stopped": "stopped by you",
 }
-VERDICT = {
-    "better": "The tuned model is better.",
-    "worse": "The tuned model is worse.",
-    "no clear change": "No clear change: the interval holds zero.",
-}
+# What rows can be looked for by: as it is said, and as `core.evaluate.reports.words.kinds` calls it.
+KINDS = (("All", ""), ("Wins", "win"), ("Losses", "loss"), ("Ties", "tie"), ("Not parsed", "unread"))
+OUTCOME = {"win": ("helped", "won"), "loss": ("hurt", "lost"), "tie": ("tie", "tied")}
 
 
 def nothing() -> str:
@@ -21,97 +22,156 @@ def nothing() -> str:
 
 
 def report(found: Report | None) -> str:
+    """Verdict, forgetting, and a card for each task."""
     if found is None:
         return hint("This run has not been scored yet.")
-    how = found.settings
+    return verdict(found) + "".join(card(found, task) for task in found.tasks) + prompts(found)
+
+
+def verdict(found: Report) -> str:
+    """In plain words, before any figure."""
+    summary = words.summary(found)
+    sentences = "".join(f"<p>{text(each)}</p>" for each in summary.sentences)
+    forgotten = words.forgetting(found)
     return (
-        section("Scores", f"{how.confidence:.0%} intervals, from {how.resamples:,} resamples of the rows")
-        + f'<div class="scores">{"".join(score(each) for each in found.scores)}</div>'
-        + by_source(found.by_source)
-        + prompts(found.prompts)
-        + answers(found.answers, how.max_new_tokens)
+        f'<div class="verdict {_class(summary.verdict)}"><h2>{text(summary.headline)}</h2>{sentences}'
+        f'<p class="forgetting {_class(forgotten.verdict)}"><b>{text(forgotten.headline)}</b> {text(forgotten.sentence)}</p></div>'
     )
 
 
-def score(each: Score) -> str:
-    """One score as a card: base, tuned and difference with their intervals on one scale, and the verdict."""
+def card(found: Report, task: TaskReport) -> str:
+    """One task: its scores with their intervals, how many rows were won, how long the answers are, and how it was done."""
+    score = main(task)
+    badge = _badge(score) if score and score.verdict else ""
+    tuned = words.name_of(found, "tuned")
+    scores = "".join(one_score(each, tuned) for each in task.scores[: words.DRAWN])
+    notes = "".join(f'<p class="caution">{text(note)}</p>' for note in task.notes)
+    how = "".join(f"<dt>{text(name)}</dt><dd>{text(value)}</dd>" for name, value in words.how(task))
+    defined = "".join(
+        f"<dt>{text(each.label)}</dt><dd>{text(each.definition)}</dd>" for each in task.scores[words.DRAWN :]
+    )
+    return (
+        f'<article class="task" data-task="{text(task.name)}"><header><h2>{text(task.label)}</h2>{badge}</header>'
+        f'<p class="about">{text(task.about)}</p>{notes}'
+        f'<div class="drawn">{scores}{plots.outcomes(task)}{plots.lengths(task, tuned)}</div>{others(task, tuned)}{by_source(score, task.by_source)}'
+        f"<details><summary>How it was scored</summary><dl class=how>{defined}{how}</dl></details></article>"
+    )
+
+
+def one_score(each: Score, tuned: str) -> str:
     better = "higher is better" if each.higher_is_better else "lower is better"
+    badge = _badge(each) if each.verdict else ""
     return (
-        f'<article class="score"><header><h3>{text(each.label)}</h3>'
-        f'<span class="badge {each.verdict.split()[0]}">{text(each.verdict)}</span></header>'
-        + _strip("Base", each.base, each, "pale")
-        + _strip("Tuned", each.tuned, each, "prussian")
-        + f'<p class="verdict">{VERDICT[each.verdict]} Difference {number(each.difference.value, "+")} '
-        f"[{number(each.difference.low, '+')}, {number(each.difference.high, '+')}].</p>"
-        f"<p class=definition>{text(each.definition)}; {better}; measured on {each.n:,} {text(each.of)}.</p></article>"
+        f'<section class="score"><header><h3>{text(each.label)}</h3>{badge}</header>{plots.intervals(each, tuned)}'
+        f"<p class=definition>{text(each.definition)}; {better}; measured on {count(each.n, each.of[:-1])}.</p></section>"
     )
 
 
-def by_source(found: tuple[Sourced, ...]) -> str:
-    """Perplexity on each data set, where there are several."""
-    if not found:
+def others(task: TaskReport, tuned: str) -> str:
+    """The scores that are not drawn."""
+    rows = [
+        (
+            f"{text(each.label)} {'↑' if each.higher_is_better else '↓'}",
+            words.in_brackets(each.base),
+            words.in_brackets(each.tuned),
+            words.in_brackets(each.difference, "+"),
+            _badge(each) if each.verdict else "",
+        )
+        for each in task.scores[words.DRAWN :]
+    ]
+    return table(("Score", "#Base", f"#{tuned}", "#Difference", "Verdict"), rows) if rows else ""
+
+
+def by_source(score: Score | None, found: Sequence[Sourced]) -> str:
+    """The main score on each data set, where there are several."""
+    if not found or score is None:
         return ""
     rows = (
         (
             text(file_name(each.source)),
             f"{each.score.n:,}",
-            *(
-                f"{number(side.value)} [{number(side.low)}, {number(side.high)}]"
-                for side in (each.score.base, each.score.tuned)
-            ),
-            f'<span class="badge {each.score.verdict.split()[0]}">{text(each.score.verdict)}</span>',
+            words.in_brackets(each.score.base),
+            words.in_brackets(each.score.tuned),
+            _badge(each.score) if each.score.verdict else "",
         )
         for each in found
     )
-    return section("Perplexity by data set") + table(("Data set", "Rows", "Base", "Tuned", "Verdict"), rows)
+    return table((f"{score.label} on", "#n", "#Base", "#Tuned", "Verdict"), rows)
 
 
-def answers(rows: tuple[Answered, ...], longest: int) -> str:
-    if not rows:
-        return ""
+def rows(found: Report, task: TaskReport, kind: str, most: int) -> str:
+    """Up to `most` rows of a kind, with what both models said, and how many there are in all."""
+    chosen = matching(task, kind)
+    if not chosen:
+        return hint("There is no such row.")
     lines = (
         (
-            f"<p>{text(row.question)}</p><small>{source_words(row.source)}</small>",
-            f"<p>{text(row.reference)}</p>",
-            _answer(row.base, row.exact_match.base, row.rouge_l.base),
-            _answer(row.tuned, row.exact_match.tuned, row.rouge_l.tuned),
+            f'<p dir="auto">{text(row.question)}</p><small>{_won(row, task)}{source_words(row.source)}</small>',
+            f'<p dir="auto">{text(row.reference)}</p>',
+            *(_said(row, task, side) for side in words.sides(found)),
         )
-        for row in rows
+        for row in chosen[:most]
     )
-    return section(
-        "Answers side by side", f"{count(len(rows), 'held-out question')}, {longest} new tokens at most"
-    ) + table(("Question", "Reference", "Base", "Tuned"), lines, "answers")
+    names = [words.name_of(found, side) for side in words.sides(found)]
+    shown = f"{min(most, len(chosen)):,} of {count(len(chosen), 'row')}"
+    return f'<p class="hint">{shown}</p>' + table(("Question", "Reference", *names), lines, "answers")
 
 
-def prompts(rows: tuple[Prompted, ...]) -> str:
-    if not rows:
+def matching(task: TaskReport, kind: str) -> list[Row]:
+    return [row for row in task.rows if not kind or kind in words.kinds(row, task)]
+
+
+def prompts(found: Report) -> str:
+    if not found.prompts:
         return ""
-    lines = ((f"<p>{text(row.question)}</p>", _answer(row.base), _answer(row.tuned)) for row in rows)
-    return section("Your own questions") + table(("Question", "Base", "Tuned"), lines, "answers")
-
-
-def number(value: float, sign: str = "") -> str:
-    """Three figures that matter, with a true minus: 80.1, 2.35, 0.412, −475."""
-    size = abs(value)
-    return f"{value:{sign}.{0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3}f}".replace(
-        "-", "−"
+    sides = words.sides(found)
+    lines = (
+        (f'<p dir="auto">{text(row.question)}</p>', *(_answer(getattr(row, side)) for side in sides))
+        for row in found.prompts
     )
+    names = [words.name_of(found, side) for side in sides]
+    return section("Your own questions") + table(("Question", *names), lines, "answers")
 
 
-def _answer(answer: Answer, exact: float | None = None, rouge: float | None = None) -> str:
-    scored = "" if rouge is None else f"{'exact match, ' if exact else ''}ROUGE-L {rouge:.2f}, "
-    said = text(answer.text) or "<i>(nothing)</i>"
-    return f"<p>{said}</p><small>{scored}{count(answer.tokens, 'token')}, {ENDED[answer.ended]}</small>"
+def _said(row: Row, task: TaskReport, side: str) -> str:
+    """An answer, what was read out of it, and what that was worth; of rows that are only read, the mark alone."""
+    answer = getattr(row, side)
+    notes = [
+        f"{text(_label(task, name))} {words.mark(mark)}"
+        for name, both in row.marks.items()
+        if (mark := getattr(both, side)) is not None
+    ]
+    if answer is None:
+        return f"<small>{'; '.join(notes)}</small>"
+    if task.kind == "choice":  # nothing was written, so nothing ended and nothing was read out of it
+        return f'<p dir="auto">{text(answer.text)}</p><small>{"; ".join(notes)}</small>'
+    if answer.found is not None:
+        notes.insert(0, f"read as <b>{text(answer.found)}</b>")
+    elif side in unread(row, task):
+        notes.insert(0, f'<span class="missed">{text(task.settings.finds)} was not found</span>')
+    return _answer(answer, notes)
 
 
-def _strip(who: str, interval: Interval, score: Score, pigment: str) -> str:
-    """The interval as a band on the scale of both models."""
-    low = min(score.base.low, score.tuned.low, 0.0)
-    high = max(score.base.high, score.tuned.high)
-    wide = (high - low) or 1.0
-    left, right, at = ((value - low) / wide * 100 for value in (interval.low, interval.high, interval.value))
-    return (
-        f'<div class="strip {pigment}"><span>{who}</span><div aria-hidden="true">'
-        f'<i style="left:{left:.1f}%;width:{max(right - left, 0.5):.1f}%"></i><b style="left:{at:.1f}%"></b></div>'
-        f"<span><b>{number(interval.value)}</b> <small>[{number(interval.low)}, {number(interval.high)}]</small></span></div>"
-    )
+def _won(row: Row, task: TaskReport) -> str:
+    name = outcome(row, task)
+    return f'<span class="badge {OUTCOME[name][0]}">{OUTCOME[name][1]}</span> ' if name else ""
+
+
+def _answer(answer: Answer | None, notes: Sequence[str] = ()) -> str:
+    if answer is None:
+        return "<small>not asked</small>"
+    given = text(answer.text) or "<i>(nothing)</i>"
+    how = f"{count(answer.tokens, 'token')}, {ENDED[answer.ended]}"
+    return f'<p dir="auto">{given}</p><small>{"; ".join([how, *notes])}</small>'
+
+
+def _label(task: TaskReport, name: str) -> str:
+    return next((score.label for score in task.scores if score.name == name), name)
+
+
+def _badge(score: Score) -> str:
+    return f'<span class="badge {_class(score.verdict)}">{text(score.verdict)}</span>'
+
+
+def _class(verdict: str | None) -> str:
+    return {"helped": "helped", "hurt": "hurt", "mixed": "mixed"}.get(verdict or "", "unclear")

@@ -1,0 +1,291 @@
+"""What a report says, in words and figures: the same on a terminal, in Markdown, on paper and in the web UI."""
+
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import Literal
+
+from core.evaluate import tasks as catalogue
+from core.evaluate.report import (
+    Answer,
+    Interval,
+    Report,
+    Row,
+    Score,
+    TaskReport,
+    Verdict,
+    main,
+    outcome,
+    unread,
+)
+
+FORGETTING = ("general", "general-choices")  # tasks about what the training was not
+OUTCOMES = {"win": "wins", "loss": "losses", "tie": "ties"}
+DRAWN = 2  # scores of a task that are drawn; of the others, the figures are enough
+NO_TASKS = "Nothing was scored."
+ONE_SIDE = "One model alone was scored, so nothing is said of better or worse."
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Whether training helped, in a few words, and a sentence for each task that says by how much."""
+
+    verdict: Verdict | Literal["mixed"] | None
+    headline: str
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """What became of what the base could do, and by how much; without a verdict, what would tell."""
+
+    verdict: Verdict | None
+    headline: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Said:
+    """One model's answers to a task, as far as their length goes."""
+
+    answers: int
+    tokens: tuple[int, ...]
+    cut_off: int
+
+
+def summary(report: Report) -> Summary:
+    """Judged by the main score of every task; the one about forgetting can only spoil what the others say."""
+    judged = [task for task in report.tasks if task.name not in FORGETTING and main(task)]
+    verdict, headline = _judge({task.label: main(task).verdict for task in judged if main(task).verdict})
+    if headline is None:
+        headline = _unjudged(report)
+    if forgetting(report).verdict == "hurt" and verdict != "hurt":
+        verdict, headline = "mixed", f"{headline.removesuffix('.')}, but something was forgotten."
+    return Summary(verdict, headline, tuple(map(sentence, judged)))
+
+
+def sentence(task: TaskReport) -> str:
+    """The main score of a task, how it moved, and how sure that is."""
+    score = main(task)
+    if score is None:
+        return f"{task.label}: no row could be scored."
+    if score.difference is None:
+        alone = score.tuned or score.base
+        return f"{task.label}: {score.label} {in_brackets(alone)}, on {count(score.n, score.of)}."
+    base, tuned, by = figures(score.base)[0], figures(score.tuned)[0], score.difference
+    moved = "stayed at" if base == tuned else f"{'rose' if by.value > 0 else 'fell'} from {base} to"
+    value, low, high = figures(by, "+")
+    sure = f"{value}, and with {task.settings.confidence:.0%} confidence between {low} and {high}"
+    return f"{task.label}: {score.label} {moved} {tuned} ({sure}; {count(score.n, score.of)}){_doubt(score)}."
+
+
+def forgetting(report: Report) -> Forgetting:
+    """Said only where both models were scored on a task that tells; one that got worse is enough."""
+    told = [task for task in map(report.task, FORGETTING) if task and main(task) and main(task).verdict]
+    verdicts = {main(task).verdict for task in told}
+    if not told:
+        return Forgetting(None, "Forgetting was not measured.", f"The task {FORGETTING[0]} measures it.")
+    verdict = next(each for each in ("hurt", "helped", "no clear change") if each in verdicts)
+    words = {
+        "hurt": "It forgot: on what it was not trained for, the tuned model is worse than its base.",
+        "helped": "Nothing was forgotten: on what it was not trained for, the tuned model is even better than its base.",
+        "no clear change": "No clear forgetting on what it was not trained for.",
+    }
+    return Forgetting(verdict, words[verdict], " ".join(map(sentence, told)))
+
+
+def name_of(report: Report, side: Literal["base", "tuned"]) -> str:
+    """What a side is called: a merged model that was scored alone stands where the tuned one does."""
+    return "Base" if side == "base" else "Merged" if "merged" in report.sides else "Tuned"
+
+
+def sides(report: Report) -> tuple[Literal["base", "tuned"], ...]:
+    """Which of the two places are filled."""
+    return tuple(
+        side
+        for side, names in (("base", {"base"}), ("tuned", {"tuned", "merged"}))
+        if names & set(report.sides)
+    )
+
+
+def tally(task: TaskReport) -> dict[str, int]:
+    """Wins, losses and ties of the tuned model, and rows with an answer in which nothing was found."""
+    found = Counter(outcome(row, task) for row in task.rows)
+    return {name: found[name] for name in OUTCOMES} | {
+        "unread": sum(bool(unread(row, task)) for row in task.rows)
+    }
+
+
+def kinds(row: Row, task: TaskReport) -> tuple[str, ...]:
+    """What a row is looked for by: win, loss or tie, and unread."""
+    return (*filter(None, [outcome(row, task)]), *(["unread"] if unread(row, task) else []))
+
+
+def said(task: TaskReport, side: Literal["base", "tuned"]) -> Said | None:
+    """How long the answers of a side are; None if it wrote none."""
+    answers = [answer for row in task.rows if (answer := getattr(row, side)) is not None]
+    if not answers or task.kind == "choice":  # which is made, not written
+        return None
+    cut_off = sum(answer.ended == "length" for answer in answers)
+    return Said(len(answers), tuple(answer.tokens for answer in answers), cut_off)
+
+
+def by_row(task: TaskReport) -> str:
+    """Who won how many rows, and in whose answers nothing was found, as sentences; empty if there is nothing to say."""
+    found, words = tally(task), []
+    if total := sum(found[name] for name in OUTCOMES):
+        words.append(
+            f"Of {count(total, 'rows')}{' listed' if total < task.n else ''} the tuned model does better than its base on {found['win']:,} and worse on "
+            f"{found['loss']:,}; {found['tie']:,} are ties."
+        )
+    if task.settings.finds and task.rows:
+        missed = Counter(side for row in task.rows for side in unread(row, task))
+        asked = [side for side in ("base", "tuned") if any(getattr(row, side) for row in task.rows)]
+        words.append(
+            f"Answers in which {task.settings.finds} was looked for and not found: {', '.join(f'{side} {missed[side]:,}' for side in asked)}."
+        )
+    return " ".join(words)
+
+
+def mark(value: float) -> str:
+    """One row's mark: right and wrong are 1 and 0, not 1.00 and 0.000."""
+    return f"{value:g}" if value in (0, 1) else number(value)
+
+
+def ended(answer: Answer) -> str:
+    how = {"turn": "ended its turn", "length": "cut off at the longest allowed"}
+    return f"{count(answer.tokens, 'tokens')}, {how[answer.ended]}"
+
+
+def how(task: TaskReport) -> Iterator[tuple[str, str]]:
+    """What one has to know to compare the scores with others."""
+    settings = task.settings
+    rows = count(task.n, "rows")
+    spread = ", evenly spread" if settings.max_samples is not None else ""
+    yield "Rows", rows if task.n == task.available else f"{rows} of {task.available:,}{spread}"
+    yield "Prompt", settings.prompt or "the example's own words, in the model's template"
+    if task.kind != "likelihood":
+        yield "Solved examples shown first", f"{settings.shots}"
+    if task.kind == "generation":
+        yield "Decoding", f"{settings.decoding}, at most {count(settings.max_new_tokens, 'tokens')}"
+    yield "Grading", settings.grading
+    yield (
+        "Intervals",
+        f"{settings.confidence:.0%}, percentile bootstrap over rows with {settings.resamples:,} resamples, paired for the "
+        "difference",
+    )
+    if task.seconds:
+        written = f", {count(task.tokens, 'tokens')} written" if task.tokens else ""
+        yield "Time", count(max(1, round(task.seconds)), "seconds") + written
+
+
+def commands(report: Report) -> list[str]:
+    """The lines that score the same again; tasks that were asked for in the same way share one."""
+    asked: dict[tuple[str, ...], list[str]] = {}
+    for task in report.tasks:
+        flags = []
+        if task.settings.max_samples is not None:
+            flags += ["--max-samples", str(task.settings.max_samples)]
+        if task.kind != "likelihood" and task.settings.shots != _usual_shots(task):
+            flags += ["--shots", str(task.settings.shots)]
+        named = asked.setdefault(tuple(flags), [])
+        if (name := place(task.given) or task.name) not in named:
+            named.append(name)
+    side = ["--side", report.sides[0]] if len(report.sides) == 1 else []
+    return [
+        shlex.join(
+            [
+                "atelier",
+                "evaluate",
+                report.run,
+                *(w for name in names for w in ("--task", name)),
+                *flags,
+                *side,
+            ]
+        )
+        for flags, names in asked.items()
+    ]
+
+
+def place(source: str) -> str:
+    """Where a row is from, without the folders of this machine: reports are mailed. `hf:owner/name:3` stays."""
+    return PurePath(source).name if PurePath(source).is_absolute() else source
+
+
+def made(report: Report) -> str:
+    """When, as every reader's clock can tell."""
+    return f"{datetime.fromtimestamp(report.made_at, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def in_brackets(interval: Interval | None, sign: str = "") -> str:
+    """`80.1 [70.0, 91.2]`; a dash for what was not measured."""
+    if interval is None:
+        return "–"
+    value, low, high = figures(interval, sign)
+    return f"{value} [{low}, {high}]"
+
+
+def figures(interval: Interval, sign: str = "") -> tuple[str, str, str]:
+    """Value, low and high to the same place: about three figures of the largest that matter."""
+    largest = max(abs(interval.value), abs(interval.low), abs(interval.high))
+    return tuple(number(each, sign, largest) for each in (interval.value, interval.low, interval.high))
+
+
+def number(value: float, sign: str = "", beside: float | None = None) -> str:
+    """With a true minus: 475,000, 80.1, 2.35, 0.412. `beside` is the largest of those it is read together with."""
+    size = abs(value) if beside is None else beside
+    if size >= 1e7:
+        return f"{value:{sign}.2e}".replace("-", "−")
+    places = 0 if size >= 1000 else 1 if size >= 10 else 2 if size >= 1 else 3
+    return f"{value:{sign},.{places}f}".replace("-", "−")
+
+
+def count(number: int, many: str) -> str:
+    """`1 row`, `1,234 rows`."""
+    return f"{number:,} {many.removesuffix('s') if number == 1 else many}"
+
+
+def _usual_shots(task: TaskReport) -> int | None:
+    """How many solved examples are shown where nobody asks for another number; None if only the user's own file knows."""
+    if task.given:
+        return None if task.given.endswith(catalogue.YAML) else 0
+    return catalogue.built_in(task.name).shots.count if task.name in catalogue.names() else None
+
+
+def _doubt(score: Score) -> str:
+    if score.verdict != "no clear change":
+        return ""
+    if score.difference.low <= 0 <= score.difference.high:
+        return "; the interval holds zero, so this may be chance"
+    return "; too few for a verdict"
+
+
+def _judge(verdicts: dict[str, Verdict]) -> tuple[Verdict | Literal["mixed"] | None, str | None]:
+    """What the verdicts on tasks, by their labels, come to."""
+    if not verdicts:
+        return None, None
+    helped, hurt = (
+        [name for name, each in verdicts.items() if each == wanted] for wanted in ("helped", "hurt")
+    )
+    if helped and hurt:
+        return "mixed", f"Training helped on {_all(helped)}, and hurt on {_all(hurt)}."
+    for verdict, names in (("hurt", hurt), ("helped", helped)):
+        if names:
+            where = "" if len(names) == len(verdicts) else f" on {_all(names)}"
+            return verdict, f"Training {verdict}{where}."
+    return "no clear change", "No clear change."
+
+
+def _unjudged(report: Report) -> str:
+    if not any(map(main, report.tasks)):
+        return NO_TASKS
+    return ONE_SIDE if len(report.sides) == 1 else "Only what might be forgotten was scored."
+
+
+def _all(labels: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *most, last = labels
+    return f"{', '.join(most)} and {last}" if most else last
