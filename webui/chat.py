@@ -2,10 +2,11 @@
 
 import gradio as gr
 
+from webui.chosen import KEY
 from webui.render import chat as render
 from webui.render.parts import heading
 from webui.shared import POLL, READ_RUN, WRITE_RUN, Shared, html, nowhere, only_news, run_chooser, spoken
-from webui.talks import Sampling, Turn
+from webui.talks import Sampling, Turn, kept, recalled
 
 SIDES = {"both": ("tuned", "base"), "tuned": ("tuned",), "base": ("base",)}
 
@@ -50,9 +51,12 @@ def room(shared: Shared, page: gr.Blocks) -> None:
             elem_id="system",
         )
     turns, asked, seen = gr.State([]), nowhere(), nowhere()
+    browser = gr.BrowserState(kept(None, []), storage_key="atelier.chat", secret=KEY)
 
     def look(chosen: str | None, before: str) -> list:
-        return only_news([render.memory(chosen, talks.run_name, talks.state, talks.loaded)], before)
+        return only_news(
+            [render.memory(chosen, talks.run_name, talks.state, talks.loaded, talks.served)], before
+        )
 
     @spoken(message)
     def open_run(chosen: str | None) -> dict:
@@ -69,13 +73,21 @@ def room(shared: Shared, page: gr.Blocks) -> None:
             emptied = {}  # once: the next question may be typed while this one is answered
 
     def begin_anew() -> tuple:
-        return [], render.conversation([], "")
+        return [], render.conversation([], ""), kept(None, [])
+
+    def recall(chosen: str | None, remembered: dict) -> tuple:
+        before = recalled(remembered, chosen)
+        return before, render.conversation(before, chosen or "")
 
     quiet = {"show_progress": "hidden", "concurrency_limit": None}
     now = {"fn": look, "inputs": [name, seen], "outputs": [seen, memory], **POLL}
-    page.load(shared.trained_choices, asked, name, js=READ_RUN, **POLL).then(**now)
+    page.load(shared.trained_choices, asked, name, js=READ_RUN, **POLL).then(
+        recall, [name, browser], [turns, talk], **POLL
+    ).then(**now)
     gr.Timer(1).tick(**now)
-    name.input(None, name, None, js=WRITE_RUN).then(begin_anew, None, [turns, talk], **POLL).then(**now)
+    name.input(None, name, None, js=WRITE_RUN).then(begin_anew, None, [turns, talk, browser], **POLL).then(
+        **now
+    )
     load.click(open_run, name, message, api_name="load", **quiet).then(**now)
     unload.click(talks.close, None, None, api_name="unload", **quiet).then(**now)
     gr.on(
@@ -85,6 +97,6 @@ def room(shared: Shared, page: gr.Blocks) -> None:
         [message, turns, talk, question],
         api_name="ask",
         **quiet,
-    )
+    ).then(kept, [name, turns], browser, **POLL)
     stop.click(talks.stop, None, None, api_name="stop_answer", queue=False, **quiet)
-    clear.click(begin_anew, None, [turns, talk], **POLL)
+    clear.click(begin_anew, None, [turns, talk, browser], **POLL)

@@ -1,15 +1,17 @@
-"""The one pair of models that this server holds in memory to talk to."""
+"""The one pair of models that this server talks to: in a process that it shares with whoever else asks the same run."""
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, get_args
 
 from core.errors import RunError
 from core.runs import Run
 from core.talk import Loaded, Piece, Side, Talk
 
 PATIENCE = 600.0  # seconds for a large model to load
+SIDES: tuple[Side, ...] = get_args(Side)
+MOST_KEPT = 50  # turns in a browser's storage
 State = Literal["closed", "loading", "ready"]
 
 
@@ -53,7 +55,7 @@ class Talks:
     @property
     def state(self) -> State:
         talk = self._talk
-        if talk is None or talk.process.poll() is not None:
+        if talk is None or not talk.alive:
             return "closed"
         return "ready" if self._loaded else "loading"
 
@@ -61,17 +63,25 @@ class Talks:
     def loaded(self) -> Loaded | None:
         return self._loaded if self.state == "ready" else None
 
+    @property
+    def served(self) -> str | None:
+        """Where programs ask the same process; None if it is only there for people."""
+        return self._talk.served if self._talk else None
+
     def open(self, run: Run) -> Talk:
         """The run's models, loaded; waits for that. RunError if they cannot be."""
         with self._changing:
             if self.state == "closed" or self.run_name != run.name:
                 self._close()
-                self._talk, self.run_name = Talk(run), run.name
+                self._talk, self.run_name = self.begin(run), run.name
             talk = self._talk
         loaded = talk.ready(PATIENCE)
         if talk is self._talk:
             self._loaded = loaded
         return talk
+
+    def begin(self, run: Run) -> Talk:
+        return Talk(run)
 
     def stop(self) -> None:
         if self._talk:
@@ -118,3 +128,30 @@ def history(turns: list[Turn], side: Side, system: str) -> list[dict[str, str]]:
             messages.append({"role": "user", "content": turn.question})
             messages.append({"role": "assistant", "content": turn.answers[side].text})
     return messages
+
+
+def kept(run: str | None, turns: list[Turn]) -> dict[str, Any]:
+    """A conversation as a browser keeps it over a reload."""
+    return {"run": run, "turns": [asdict(turn) for turn in turns[-MOST_KEPT:]]}
+
+
+def recalled(kept: dict[str, Any], run: str | None) -> list[Turn]:
+    """The conversation that a browser kept of this run; none if it is of another one, or none that can be read."""
+    try:
+        turns = kept["turns"] if run and kept["run"] == run else []
+        return [Turn(str(turn["question"]), _answers(turn["answers"])) for turn in turns]
+    except (AttributeError, KeyError, TypeError, ValueError):  # a browser sends what it likes
+        return []
+
+
+def _answers(kept: dict[str, Any]) -> dict[Side, Said]:
+    return {
+        side: Said(
+            str(kept[side]["text"]),
+            kept[side]["ended"],
+            int(kept[side]["tokens"]),
+            float(kept[side]["seconds"]),
+        )
+        for side in SIDES
+        if side in kept
+    }

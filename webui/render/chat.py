@@ -15,8 +15,10 @@ def conversation(turns: list[Turn], run: str) -> str:
     return f'<div class="talk" aria-live="polite">{"".join(_turn(turn, run) for turn in turns)}</div>'
 
 
-def memory(chosen: str | None, open_run: str | None, state: State, loaded: Loaded | None) -> str:
-    """Which models are loaded, and what loading others would do."""
+def memory(
+    chosen: str | None, open_run: str | None, state: State, loaded: Loaded | None, served: str | None = None
+) -> str:
+    """Which models are loaded, what loading others would do, and where programs find the same ones."""
     if not chosen:
         return hint("No run has been trained to its end yet. Start one on the Train page.")
     if state == "closed":
@@ -28,7 +30,10 @@ def memory(chosen: str | None, open_run: str | None, state: State, loaded: Loade
             f"{open_run} is loaded. One run is loaded at a time: the first question to {chosen} unloads it."
         )
     one = "from one copy of the weights" if loaded.shared else "two copies of the weights"
-    return hint(f"Loaded: {loaded.tuned} and its base {loaded.base}, {one}, {size(loaded.memory_bytes)}.")
+    shared = f" Programs ask the same process at {served}." if served else ""
+    return hint(
+        f"Loaded: {loaded.tuned} and its base {loaded.base}, {one}, {size(loaded.memory_bytes)}.{shared}"
+    )
 
 
 def _turn(turn: Turn, run: str) -> str:
