@@ -1,12 +1,9 @@
 """A push ends in exactly one commit, or in one sentence that says what to do; the token is never in it."""
 
-import json
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,81 +14,7 @@ from core.errors import PublishError
 from core.publish.hub import Upload, push
 from tests.hub import Hub
 from tests.hub.store import File
-
-ROOT = Path(__file__).parents[2]
-
-# The client reads its settings when it is imported, so pushes happen in an interpreter of their own. One
-# serves all tests, as starting it takes longer than any push. Pauses are noted instead of slept.
-CHILD = """
-import json, os, sys, time, traceback
-from pathlib import Path
-from core.errors import PublishError
-from core.publish import hub
-
-pauses = []
-time.sleep = pauses.append
-
-def carry_out(call):
-    said, answer, sentence = [], None, None
-    pauses.clear()
-    try:
-        if "uploads" in call:
-            files = {path: Path(source) for path, source in call["uploads"].items()}
-            files |= {path: file.read_bytes() for path, file in files.items() if path == "README.md"}
-            call["uploads"] = [hub.Upload(path, source) for path, source in files.items()]
-            answer = vars(hub.push(**call, report=said.append))
-        else:
-            answer = hub.check_rights(**call)
-    except PublishError as error:
-        traceback.print_exc()
-        sentence = str(error)
-    return {"answer": answer, "sentence": sentence, "said": said, "pauses": pauses[:]}
-
-for line in sys.stdin:
-    job = json.loads(line)
-    hub.ANSWER_SECONDS = hub.WORK_SECONDS = job["answer_seconds"]
-    os.environ["HF_TOKEN"] = job["token"] or ""
-    print(json.dumps([carry_out(call) for call in job["calls"]]), flush=True)
-"""
-
-
-@dataclass
-class Outcome:
-    answer: Any  # what Pushed or check_rights says; None if it failed
-    sentence: str | None
-    said: list[str]
-    pauses: list[float]
-
-
-class Child:
-    def __init__(self, hub: Hub, log: Path, **environment: str):
-        self.hub = hub
-        self.log = log  # whatever it prints beside its answers, tracebacks included
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", CHILD],
-            env=os.environ | hub.environment() | environment,
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log.open("w"),
-            text=True,
-        )
-
-    def run(self, *calls: dict[str, Any], token: str | None, answer_seconds: float = 20) -> list[Outcome]:
-        self.process.stdin.write(
-            json.dumps({"calls": calls, "token": token, "answer_seconds": answer_seconds}) + "\n"
-        )
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        for secret in self.hub.tokens:
-            assert secret not in answer + self.log.read_text()
-        assert answer, self.log.read_text()
-        return [Outcome(**outcome) for outcome in json.loads(answer)]
-
-    def end(self) -> None:
-        self.process.stdin.close()
-        self.process.wait(10)
-        self.process.stdout.close()
+from tests.publish.pushing import ROOT, Child, Outcome
 
 
 @pytest.fixture(scope="module")
@@ -186,13 +109,47 @@ def test_a_bare_name_is_ones_own_and_other_names_and_types_are_kept(hub: Hub, ru
     assert [repo.private for repo in hub.repos.values()] == [True, False, True]
 
 
-def test_a_revision_is_a_branch_that_exists(hub: Hub, run, model):
-    repo = hub.add_repo("ada/poems")
-    repo.branches["try"] = repo.head.id
-    there, nowhere = run(model | {"revision": "try"}, model | {"revision": "nowhere"}, token=hub.writer)
+def test_a_branch_is_made_if_there_is_none_and_main_is_left_alone(hub: Hub, run, model):
+    hub.fault("POST", "/branch/", "drop-after")
+    first, second = run(model | {"revision": "try"}, model | {"revision": "try"}, token=hub.writer)
     assert titles(hub, revision="try") == ["Poems, 3 epochs", "initial commit"]
     assert titles(hub) == ["initial commit"]
-    assert "there is no branch of that name; create it, or leave the revision out" in nowhere.sentence
+    assert first.answer["url"] == f"{hub.url}/ada/poems/tree/try"
+    assert second.answer == first.answer | {"created": False}
+    assert hub.requests("POST", "/branch/") == 2, "the lost answer alone was asked for again"
+
+
+def test_what_a_push_replaces_goes_in_the_same_commit_and_nothing_else_goes(hub: Hub, run, model):
+    repo = hub.add_repo("ada/poems")
+    stale = {
+        "model-00001-of-00002.safetensors": File(b"1"),
+        "notes.txt": File(b"mine"),
+        "README.md": File(b"# Old"),
+    }
+    repo.commit("main", {**repo.head.tree, **stale}, "Earlier", author="ada")
+    hub.fault("POST", "/commit/", "drop-after")
+    [outcome] = run(model | {"replaces": ["*.safetensors", "README.md"]}, token=hub.writer)
+    assert outcome.sentence is None
+    assert set(repo.head.tree) == {".gitattributes", "notes.txt", *model["uploads"]}
+    assert titles(hub) == ["Poems, 3 epochs", "Earlier", "initial commit"]
+    assert "Removed in the same commit: model-00001-of-00002.safetensors." in outcome.said
+
+
+def test_a_file_that_is_not_what_was_sent_is_found_by_looking_again(hub: Hub, run, model):
+    hub.fault("GET", "/resolve/.*/README.md", "garble")
+    spoilt, fine = run(model, model, token=hub.writer)
+    assert "README.md at" in spoilt.sentence and "is not what was sent" in spoilt.sentence
+    assert "looked at again and the same as here" in fine.said[-1]
+    assert len(titles(hub)) == 2
+
+
+def test_a_large_file_is_held_against_its_hash(hub: Hub, run, model):
+    run(model, token=hub.writer)
+    repo = hub.repos["models", "ada/poems"]
+    weights = repo.head.tree["adapter_model.safetensors"]
+    hub.fault("POST", "/paths-info/", "garble-hash")
+    [outcome] = run(model, token=hub.writer)
+    assert weights.sha256 and "adapter_model.safetensors" in outcome.sentence
 
 
 def test_a_pull_request_is_opened_once_however_often_it_is_tried(hub: Hub, run, model):
@@ -265,6 +222,61 @@ def test_rights_are_known_before_there_is_anything_to_push(hub: Hub, run):
     assert own.answer == shared.answer == by_scope.answer == visitor.answer == "ada"
     assert "'bob' is somebody else; choose ada/open, guild/open." in others.sentence
     assert {entry.method for entry in hub.log} == {"GET"}
+
+
+def test_before_there_is_anything_to_push_the_repo_is_made_and_writing_is_tried_without_a_trace(
+    hub: Hub, run
+):
+    question = {"ask": "prepare", "repo_id": "ada/poems"}
+    looked, made, there = run(question | {"create": False}, question, question, token=hub.writer)
+    assert looked.answer == [{"name": "ada", "expires": None}, None]
+    assert made.answer[1] is False and there.answer[1] is True
+    assert titles(hub) == ["initial commit"] and hub.repos["models", "ada/poems"].private
+    assert hub.requests("POST", "/preupload/") == 2 and hub.requests("PUT", "") == 0
+
+
+def test_what_would_be_refused_later_is_refused_now(hub: Hub, run):
+    hub.add_repo("ada/open", private=False)
+    question = {"ask": "prepare", "repo_id": "ada/poems"}
+    hub.fault("POST", "/preupload/", 403, message="Storage is for others.")
+    refused, reader, public, foreign = run(
+        question,
+        question | {"token": hub.reader},
+        question | {"repo_id": "ada/open"},
+        question | {"repo_id": "bob/poems", "proposing": True},
+        token=hub.writer,
+    )
+    assert (
+        "ada/poems cannot be published to; it failed while trying whether the token may write"
+        in refused.sentence
+    )
+    assert "may only read" in reader.sentence
+    assert "is public and a private push was asked for" in public.sentence
+    assert "There is no bob/poems to open a pull request in" in foreign.sentence
+
+
+def test_a_hub_out_of_reach_is_said_at_once_where_there_is_no_time(hub: Hub, run):
+    hub.fault("GET", "whoami", "slow", seconds=30)
+    hub.fault("GET", "whoami", 503)
+    question = {"ask": "prepare", "repo_id": "ada/poems", "patience": 0.3}
+    silent, down = run(question, question, token=hub.writer)
+    assert "the Hub was silent for 0.3 seconds" in silent.sentence
+    assert "trouble of its own" in down.sentence
+    assert silent.pauses == down.pauses == []
+
+
+def test_the_life_of_a_token_and_the_gate_of_a_model_are_known(hub: Hub, run):
+    ends = hub.add_token("ada", role="oauth")
+    hub.tokens[ends].expires = 2e9
+    hub.add_repo("lab/gated", private=False).gated = True
+    hub.add_repo("lab/open", private=False)
+    life, gated, free, none = run(
+        {"ask": "prepare", "repo_id": "ada/poems", "token": ends},
+        *({"ask": "is_open_to", "repo_id": id} for id in ("lab/gated", "lab/open", "lab/none")),
+        token=hub.writer,
+    )
+    assert life.answer[0] == {"name": "ada", "expires": 2e9}
+    assert [gated.answer, free.answer, none.answer] == [False, True, None]
 
 
 def test_a_repo_of_ones_organization_may_still_be_closed_to_one(hub: Hub, run, model):

@@ -3,7 +3,7 @@
 import re
 
 from core.publish.plan import PublishPlan
-from webui.render.parts import count, hint, section, size, table, text
+from webui.render.parts import count, hint, said, section, size, table, text
 
 
 def nothing() -> str:
@@ -16,7 +16,9 @@ def account(name: str) -> str:
 
 def plan(found: PublishPlan) -> str:
     """Where to, who can see it, every file with its size, and what to think about first."""
+    refusal = f'<p class="alert" role="alert">{said(found.refusal)}</p>' if found.refusal else ""
     warnings = "".join(f'<p class="caution">{text(warning)}</p>' for warning in found.warnings)
+    checks = "".join(f"<li>{text(check)}</li>" for check in found.checks)
     rows = (
         (
             f"<code>{text(file.path)}</code>",
@@ -25,10 +27,14 @@ def plan(found: PublishPlan) -> str:
         for file in found.files
     )
     seen_by = "private: only you can see it, if it is new" if found.private else "public: everyone can see it"
+    way = "as a draft pull request to" if found.pull_request else "to"
     return (
         section("The plan")
-        + f'<p class="plan">{count(len(found.files), "file")}, about {size(found.size)}, to <b>{text(found.url)}</b>, '
-        f"{seen_by}.</p>{warnings}" + table(("File", "#Size"), rows, "files")
+        + f'<p class="plan">{count(len(found.files), "file")}, about {size(found.size)}, {way} <b>{text(found.url)}</b>, '
+        f"{seen_by}. One commit, all or nothing; then it is looked at again.</p>{refusal}"
+        + (f'<ul class="notes">{checks}</ul>' if checks else "")
+        + warnings
+        + table(("File", "#Size"), rows, "files")
     )
 
 
