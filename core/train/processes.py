@@ -32,19 +32,28 @@ FAREWELL = 2.0  # seconds in which one that failed writes down of what
 
 
 def check(spec: RunSpec, gpus: int) -> None:
-    """SpecError if processes, strategy and method cannot go together on a machine with so many GPUs."""
+    """SpecError if processes, machines, strategy and method cannot go together where each machine has so many GPUs."""
     compute, method = spec.compute, spec.method.kind
     on_gpus = compute.device == "cuda" or (compute.device == "auto" and gpus > 0)
     several, strategy = compute.processes, compute.strategy
+    each = several // compute.machines
+    if several % compute.machines:
+        raise SpecError(
+            f"compute.processes ({several}) counts those on all machines together, and is no multiple of compute.machines "
+            f"({compute.machines}): give each machine equally many."
+        )
     if strategy != "ddp" and several == 1:
         raise SpecError(
             f"compute.strategy {strategy} shares the weights between processes, and compute.processes is 1: raise it, "
             "or leave compute.strategy at ddp."
         )
-    if on_gpus and several > 1 and several > gpus:
+    if on_gpus and several > 1 and each > gpus:
+        share = f"compute.processes is {several}" + (
+            f", {each} on each machine" if compute.machines > 1 else ""
+        )
         raise SpecError(
-            f"compute.processes is {several}, and each takes a GPU, of which {gpus or 'none'} can be seen here: lower it, "
-            "or start the processes on several machines with `accelerate launch`, as docs/several.md says."
+            f"{share}, and each takes a GPU, of which {gpus or 'none'} can be seen here: lower it, or share them among several "
+            "machines with compute.machines."
         )
     if strategy == "ddp":
         return
@@ -246,11 +255,19 @@ def _place(rank: int, count: int) -> str:
 # In each of the processes
 
 
-def _be_led(run: Run) -> int:
+def _be_led(run: Run) -> NoReturn:
     _end_with_the_job()
     with _remembering(run):
         _train_as_rank(run)
-    return 0
+    _end(0)
+
+
+def _end(status: int) -> NoReturn:
+    """End this process without the interpreter's good-bye, in which a thread of torch's own that is still at work aborts
+    it: what it had to do is done, or cannot be done any more."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _train_as_rank(run: Run) -> bool:
@@ -292,9 +309,7 @@ def _remembering(run: Run) -> Iterator[None]:
     except BaseException as error:
         traceback.print_exc()
         _remember(run, error)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(1)
+        _end(1)
 
 
 def _remember(run: Run, error: BaseException) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -19,11 +20,11 @@ from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.integrations import deepspeed
 
-from core.errors import SpecError, TrainError
+from core.errors import RunError, SpecError, TrainError
 from core.runs import Run, RunStore, jobs
 from core.spec import RunSpec
 from core.train import checkpoints, installed, processes
-from core.train.distributed import sharing
+from core.train.distributed import launching, sharing
 from core.train.trainer import Settings, trainer_settings
 from tests.conftest import LORA, pid_of, until, wait
 
@@ -179,6 +180,12 @@ def test_a_rank_that_nobody_numbered_says_what_starts_it(tmp_path, monkeypatch):
     [
         ({"compute": {"strategy": "fsdp"}}, 8, "compute.processes is 1"),
         ({"compute": {"processes": 4}}, 2, "of which 2 can be seen"),
+        (
+            {"compute": {"processes": 8, "machines": 2}},
+            2,
+            "4 on each machine, and each takes a GPU, of which 2",
+        ),
+        ({"compute": {"processes": 3, "machines": 2}}, 0, "no multiple of compute.machines"),
         ({"compute": {"processes": 2, "device": "cuda"}}, 0, "of which none can be seen"),
         ({"compute": {"processes": 2, "strategy": "deepspeed"}}, 0, "needs GPUs"),
         ({"compute": {"processes": 2, "strategy": "fsdp"}, "method": {"kind": "qlora"}}, 2, "4-bit"),
@@ -202,7 +209,12 @@ def test_deepspeed_that_is_not_installed_is_refused_with_the_command_that_instal
 
 @pytest.mark.parametrize(
     "settings, gpus",
-    [({}, 0), ({"compute": {"processes": 2}}, 2), ({"compute": {"processes": 2, "strategy": "fsdp"}}, 0)],
+    [
+        ({}, 0),
+        ({"compute": {"processes": 2}}, 2),
+        ({"compute": {"processes": 4, "machines": 2}}, 2),
+        ({"compute": {"processes": 2, "strategy": "fsdp"}}, 0),
+    ],
 )
 def test_settings_that_go_together_are_let_pass(settings, gpus):
     processes.check(RunSpec.from_dict(settings), gpus)
@@ -279,31 +291,50 @@ def test_a_model_without_known_layers_is_refused_by_fsdp(tiny):
         sharing.layers(tiny)
 
 
+IN_FULL = {"train": {"precision": "float32"}}
 FSDP_CASES = {
     "full, computed twice": ({"train": {"gradient_checkpointing": True}},),
     "lora, no token added": (LORA, {"method": {"dropout": 0.0}, "template": {"kind": "instruct"}}),
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("case", FSDP_CASES)
-def test_two_that_share_the_weights_make_the_steps_of_one_resume_exactly_and_save_them_whole(
-    spec_of, straight, store, case
-):
-    layers = ({"train": {"precision": "float32"}}, *FSDP_CASES[case])
-    run = store.create("shared", spec_of(*layers, SHARED))
-    jobs.start(run)
-    assert wait(run) == "finished"
-    same_training(run, straight(*layers))
-    newest, damaged = checkpoints.latest(run.checkpoints)
-    assert not damaged and (newest / "pytorch_model_fsdp_0").is_dir()
+@pytest.fixture(scope="session")
+def sharing_weights(spec_of, tmp_path_factory):
+    """The run of a case, trained by two that share the weights, once for all who ask."""
+    store, made = RunStore(tmp_path_factory.mktemp("shared") / "runs"), {}
 
+    def run_of(case: str) -> Run:
+        if case not in made:
+            made[case] = store.create(f"shared-{len(made)}", spec_of(IN_FULL, *FSDP_CASES[case], SHARED))
+            jobs.start(made[case])
+            assert wait(made[case]) == "finished"
+        return made[case]
+
+    return run_of
+
+
+def unfinished(run: Run, store: RunStore) -> Run:
+    """A copy of the run, as if it had been killed before final/ was written."""
     again = Run(shutil.copytree(run.folder, store.root / "again"))
     shutil.rmtree(again.final)
-    shutil.rmtree(newest_of(again))  # back to the one before
     lines = again.events.path.read_text().splitlines(keepends=True)
     told = ("trained", "finished")
     again.events.path.write_text("".join(each for each in lines if json.loads(each)["event"] not in told))
+    return again
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", FSDP_CASES)
+def test_two_that_share_the_weights_make_the_steps_of_one_resume_exactly_and_save_them_whole(
+    sharing_weights, straight, store, case
+):
+    run = sharing_weights(case)
+    same_training(run, straight(IN_FULL, *FSDP_CASES[case]))
+    newest, damaged = checkpoints.latest(run.checkpoints)
+    assert not damaged and (newest / "pytorch_model_fsdp_0").is_dir()
+
+    again = unfinished(run, store)
+    shutil.rmtree(newest_of(again))  # back to the one before
     jobs.start(again)
     assert wait(again) == "finished"
     assert losses(again) == losses(run)
@@ -312,44 +343,46 @@ def test_two_that_share_the_weights_make_the_steps_of_one_resume_exactly_and_sav
 
 
 @pytest.mark.slow
-def test_shared_weights_are_saved_whole_when_final_was_all_that_was_missing(spec_of, store):
-    run = store.create("shared", spec_of({"train": {"precision": "float32", "max_steps": 4}}, SHARED))
-    jobs.start(run)
-    assert wait(run) == "finished"
-    wanted = weights(run)
-    shutil.rmtree(run.final)
-    lines = run.events.path.read_text().splitlines(keepends=True)
-    told = ("trained", "finished")
-    run.events.path.write_text("".join(each for each in lines if json.loads(each)["event"] not in told))
-    jobs.start(run)
-    assert wait(run) == "finished"
-    assert run.progress().step == 4
-    assert [name for name in wanted if not torch.equal(weights(run)[name], wanted[name])] == []
+def test_shared_weights_are_saved_whole_when_final_was_all_that_was_missing(sharing_weights, store):
+    run = sharing_weights("full, computed twice")
+    again = unfinished(run, store)
+    jobs.start(again)
+    assert wait(again) == "finished"
+    assert again.progress().step == run.progress().step
+    ours, theirs = weights(again), weights(run)
+    assert [name for name in theirs if not torch.equal(ours[name], theirs[name])] == []
 
 
 def newest_of(run: Run):
     return checkpoints.latest(run.checkpoints)[0]
 
 
-def test_processes_that_somebody_else_starts_on_several_machines_train_the_run(spec_of, straight, store):
-    run = store.create("far", spec_of(TWO))
+def on_machines(run: Run) -> list[str]:
+    """What the machines said: each line of the plan's, started here as if here were a machine."""
     port = free_port()
-    command = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1"]
-    command += ["--master-addr", "127.0.0.1", "--master-port", str(port)]
     environment = jobs.child_environment() | {"OMP_NUM_THREADS": "1"}
     machines = [
         subprocess.Popen(
-            [*command, "--node-rank", str(number), "-m", "core", "rank", str(run.folder)],
+            [sys.executable, "-m", "accelerate.commands.launch", *shlex.split(line)[2:]],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        for number in range(2)
+        for line in launching.commands(run.spec, str(run.folder), "127.0.0.1", port)
     ]
-    said = [each.communicate(timeout=150)[0].decode() for each in machines]
+    said = [each.communicate(timeout=200)[0].decode() for each in machines]
     assert [each.returncode for each in machines] == [0, 0], said
-    assert run.progress().state == "finished"
-    assert losses(run) == pytest.approx(losses(straight()), rel=2e-2)  # in bfloat16, where the machine has it
+    return said
+
+
+def test_two_machines_started_by_accelerate_make_the_steps_of_one_process(spec_of, straight, store):
+    case = CASES["lora, padded"]
+    run = store.create("far", spec_of(*case, {"compute": {"processes": 2, "machines": 2, "threads": 1}}))
+    with pytest.raises(RunError, match="is for 2 machines.*\n.*--machine_rank 0.*\n.*--machine_rank 1"):
+        jobs.start(run)
+    on_machines(run)
+    assert run.progress().state == "finished" and len(run.progress().steps) == 16
+    same_training(run, straight(*case))
 
 
 def free_port() -> int:
