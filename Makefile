@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test lint screenshots
+.PHONY: run demo test test-llama lint screenshots
 
 run: $(VENV)/installed
 	$(BIN)/python app.py
@@ -14,7 +14,12 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-dev
 	tests/install-browser
 	$(BIN)/python -m pytest -n 2 --dist loadfile
-	PYTHONPATH=$(CURDIR)/$(VENV)/extras $(BIN)/python -m pytest -m extras tests/train
+	PYTHONPATH=$(CURDIR)/$(VENV)/extras $(BIN)/python -m pytest -m extras tests/train tests/evaluate
+
+# GGUF files read by llama.cpp itself, which is compiled here first: a quarter of an hour, and cmake and a compiler.
+test-llama: $(VENV)/installed-dev
+	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --upgrade --target $(VENV)/llama llama-cpp-python==0.3.36 diskcache==5.6.3
+	PYTHONPATH=$(CURDIR)/$(VENV)/llama $(BIN)/python -m pytest -m llama tests/publish
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -12,7 +12,21 @@ from pydantic import ValidationError
 
 from core.errors import UserError
 from core.spec import RunSpec, sentences
-from core.verbs import answers, control, examples, page, processes, publish, train  # noqa: F401 (verbs join the command)
+from core.verbs import (  # noqa: F401 (verbs join the command)
+    answers,
+    compare,
+    control,
+    evaluate,
+    examples,
+    export,
+    page,
+    processes,
+    publish,
+    remote,
+    serve,
+    space,
+    train,
+)
 from core.verbs.common import STOPPED, app, harmless
 
 

@@ -280,9 +280,23 @@ class EvaluateSettings(Section):
         32,
         ge=0,
         le=10000,
-        description="Held-out examples that both models answer, for exact match and ROUGE-L.",
+        description="Held-out examples that both models answer, for the scores of texts.",
     )
     max_new_tokens: int = Field(128, ge=1, le=32768, description="Longest answer, in tokens.")
+    tasks: Names = Field(
+        ("held-out", "general"),
+        description="What is scored: tasks by name (see `atelier evaluate --list`), or files: a task's .yaml, examples in "
+        ".jsonl.",
+    )
+    max_samples: int | None = Field(
+        None, ge=1, description="Most rows of each task, evenly spread over it; all of them unless given."
+    )
+    shots: int | None = Field(
+        None,
+        ge=0,
+        le=64,
+        description="Solved examples shown before each question; the task's own number unless given.",
+    )
     prompts: Names = Field(
         (),
         description="Questions of your own, answered at each measurement of the held-out loss, and by both models after "
@@ -292,13 +306,43 @@ class EvaluateSettings(Section):
 
 class PublishSettings(Section):
     to: str | None = Field(None, description="Repository on the Hub (owner/name) to publish to.")
-    what: Literal["adapter", "merged"] = Field(
-        "adapter", description="The small adapter alone, or the whole model with the adapter merged in."
+    what: Literal["adapter", "merged", "gguf"] = Field(
+        "adapter",
+        description="The small adapter alone, the whole model with the adapter merged in, or that as GGUF files, for llama.cpp "
+        "and Ollama.",
     )
     private: bool = Field(True, description="Whether a new repository is private.")
+    branch: str | None = Field(None, description="Branch of the repository to publish to; main unless given.")
+    pull_request: bool = Field(False, description="Publish as a pull request instead of a commit.")
+    quantization: Names = Field(
+        ("q8_0",),
+        description="Number formats of the GGUF files: f16, bf16, q8_0, and what else `atelier export` lists.",
+    )
+    checkpoints: bool = Field(
+        False, description="Also push each checkpoint as it lands, to the repository's branch `checkpoints`."
+    )
+    license: str | None = Field(
+        None,
+        description="Licence of what is published, as the Hub abbreviates it: apache-2.0, cc-by-4.0, ...",
+    )
 
 
 class ComputeSettings(Section):
+    where: Literal["here", "hf-jobs"] = Field(
+        "here", description="This machine, or the Hub's machines, by HF Jobs, paid by the minute."
+    )
+    flavor: str | None = Field(
+        None,
+        description="Machine of HF Jobs: cpu-basic, t4-small, a10g-small, ...; `atelier remote flavors` lists them.",
+    )
+    timeout: str | None = Field(
+        None,
+        pattern=r"^\d+(\.\d+)?[smhd]?$",
+        description="When HF Jobs ends the work, whatever is done: 90m, 6h; from the estimate unless given.",
+    )
+    namespace: str | None = Field(
+        None, description="User or organization that HF Jobs bills; the token's owner unless given."
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where to train; auto takes a GPU if there is one."
     )
@@ -309,7 +353,10 @@ class ComputeSettings(Section):
         1,
         ge=1,
         le=1024,
-        description="Processes that share each batch, one for each GPU, or parts of a processor.",
+        description="Processes that share each batch, on all machines together: one for each GPU, or parts of a processor.",
+    )
+    machines: int = Field(
+        1, ge=1, le=256, description="Machines that share the processes, equally many on each."
     )
     strategy: Literal["ddp", "fsdp", "deepspeed"] = Field(
         "ddp",

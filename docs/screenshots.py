@@ -23,7 +23,7 @@ PAGES = {
     "data": ("/", "text=Will it stop?"),
     "train": ("/train", "text=The same in a shell"),
     "runs": (f"/runs?run={RUN}", "#curves svg"),
-    "evaluate": (f"/evaluate?run={RUN}", "text=Answers side by side"),
+    "evaluate": (f"/evaluate?run={RUN}", "text=Row by row"),
     "publish": (f"/publish?run={RUN}", "#run"),
 }
 BROWSER = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]

@@ -248,9 +248,10 @@ def test_one_question_is_answered_by_both_sides(full_run):
 def test_evaluate_prints_scores_with_their_intervals(lora_run):
     done = atelier("evaluate", "lora", "--json", "--runs", lora_run.folder.parent)
     report = json.loads(done.stdout)
-    perplexity = next(score for score in report["scores"] if score["name"] == "perplexity")
+    task = next(task for task in report["tasks"] if task["name"] == "held-out")
+    perplexity = task["scores"][0]
     assert perplexity["tuned"]["low"] <= perplexity["tuned"]["value"] <= perplexity["tuned"]["high"]
-    assert perplexity["tuned"]["value"] < perplexity["base"]["value"] and perplexity["verdict"] == "better"
+    assert perplexity["tuned"]["value"] < perplexity["base"]["value"] and perplexity["verdict"] == "helped"
 
 
 def test_escape_codes_in_data_are_shown_not_obeyed(good):

@@ -3,7 +3,7 @@
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from core.evaluate.report import read
+from core.evaluate.report import main, read
 from core.runs import RunStore
 from tests.test_cli import atelier
 
@@ -18,9 +18,10 @@ def test_a_newcomer_sees_a_model_learn_to_answer(tmp_path):
     assert points[-1].loss < points[0].loss / 5
 
     report = read(run)
-    scores = {score.name: score for score in report.scores}
+    scores = {score.name: score for score in report.task("held-out-answers").scores}
     assert scores["exact_match"].base.value < 0.1 and scores["exact_match"].tuned.value >= 0.7
-    assert all(score.verdict == "better" for score in report.scores)
+    assert all(main(report.task(name)).verdict == "helped" for name in ("held-out", "held-out-answers"))
+    assert "Training helped" in done.stdout
     assert [each.tuned.ended for each in report.prompts] == ["turn"] * 3
     assert [each.base.ended for each in report.prompts] == ["length"] * 3
     for asked in report.prompts:

@@ -81,7 +81,7 @@ def test_a_folder_whose_name_has_a_colon_is_a_folder(tmp_path, monkeypatch):
 def test_a_run_and_its_card_name_the_model_as_the_hub_does(store):
     run = store.create("a", presets.resolve("small", overrides={"model": {"base": "smollm2:135m-base"}}))
     assert run.spec.model.base == "HuggingFaceTB/SmolLM2-135M"
-    assert "base_model: HuggingFaceTB/SmolLM2-135M" in _metadata(run.spec, "adapter", "a", None)
+    assert "base_model: HuggingFaceTB/SmolLM2-135M" in _metadata(run.spec, "adapter", "a", None, None)
 
 
 def test_the_list_is_for_people_and_for_programs(capsys):

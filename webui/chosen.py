@@ -63,4 +63,4 @@ def overrides(shared: Shared, data: dict[str, Any], values: dict[str, Any]) -> d
     read = forms.read(values)
     if "against" in read.get("data", {}):
         chosen["against"] = shared.files(read["data"]["against"])
-    return read | {"data": read.get("data", {}) | chosen}
+    return shared.own(read | {"data": read.get("data", {}) | chosen})

@@ -19,6 +19,7 @@ TOUCHED = (
     "train.batch_size",
     "train.max_length",
 )
+PLACE = ("compute.where", "compute.flavor")  # with the machines and their prices beside them
 TITLES = {
     "model": "Model",
     "data": "Data",
@@ -37,6 +38,8 @@ LABELS = {  # where the setting's own name does not say it without its section
     "template.system": "System prompt",
     "evaluate.prompts": "Your own questions",
     "publish.to": "Repository",
+    "compute.where": "Where it is trained",
+    "compute.flavor": "Machine of HF Jobs",
 }
 AS_PRESET = ""  # the choice, in a list of choices, that leaves a setting to the preset
 
@@ -53,11 +56,17 @@ def draw_touched() -> Fields:
     return {path: field(path, info) for path, info in form_settings().items() if path in TOUCHED}
 
 
+def draw_place() -> Fields:
+    """Where it is trained; the machines are offered when somebody asks for them."""
+    return {path: field(path, info) for path, info in form_settings().items() if path in PLACE}
+
+
 def draw_others() -> Fields:
     """Everything else, section by section."""
     fields: Fields = {}
+    drawn = (*TOUCHED, *PLACE)
     for section, title in TITLES.items():
-        rest = {p: i for p, i in form_settings().items() if p.startswith(f"{section}.") and p not in TOUCHED}
+        rest = {p: i for p, i in form_settings().items() if p.startswith(f"{section}.") and p not in drawn}
         if rest:
             html(f'<h3 class="settings">{title}</h3>')
             with gr.Row(elem_classes="settings"):
@@ -77,6 +86,8 @@ def field(path: str, info: FieldInfo) -> gr.components.Component:
         "elem_id": path.replace(".", "-"),
     }
     options = choices(info)
+    if path == "compute.flavor":
+        return gr.Dropdown([("", AS_PRESET)], value=AS_PRESET, allow_custom_value=True, **words)
     if options:
         return gr.Dropdown([("", AS_PRESET), *options], value=AS_PRESET, filterable=False, **words)
     if is_list(info) or is_section(info):
@@ -98,7 +109,9 @@ def as_preset(name: str) -> dict[str, dict[str, Any]]:
     for path, info in form_settings().items():
         part, _, setting = path.partition(".")
         words, options = plain(spec[part][setting]), choices(info)
-        if options:
+        if path == "compute.flavor":
+            shown[path] = {}  # a machine is chosen for each run
+        elif options:
             shown[path] = {"choices": [(f"{words} (preset)", AS_PRESET), *options]}
         elif is_list(info):
             shown[path] = {"placeholder": words or "one on each line"}

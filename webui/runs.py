@@ -4,6 +4,7 @@ import json
 
 import gradio as gr
 
+from core.publish.job import last
 from core.runs import jobs, queue
 from webui.render import runs as render
 from webui.render.charts import curves
@@ -54,6 +55,9 @@ def room(shared: Shared, page: gr.Blocks) -> None:
             discard = gr.Button("Stop and discard", elem_id="discard", visible=False, min_width=120)
             end = gr.Button("End it now", elem_id="end", visible=False, min_width=120)
             resume = gr.Button("Resume", variant="primary", elem_id="resume", visible=False, min_width=120)
+            publish = gr.Button(
+                "Publish again", variant="primary", elem_id="publish-again", visible=False, min_width=140
+            )
             ways = html(elem_id="ways")
             delete = gr.Button("Delete", elem_id="delete", visible=False, min_width=100)
         drawn = html(elem_id="curves")
@@ -61,8 +65,8 @@ def room(shared: Shared, page: gr.Blocks) -> None:
         noted = html(elem_id="notes")
         with gr.Accordion("What the process printed", open=False, elem_id="console-box"):
             printed = html(elem_id="console")
-    name, seen = nowhere(), nowhere()
-    buttons = [pause, go_on, stop, discard, end, resume, delete]
+    name, seen, agreed = nowhere(), nowhere(), nowhere()
+    buttons = [pause, go_on, stop, discard, end, resume, publish, delete]
     views = [opened, line, listed, status, ways, drawn, answered, noted, printed, *buttons]
 
     @spoken(message)
@@ -91,6 +95,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
             render.can_discard(run, progress),
             render.can_end(run, progress),
             progress.resumable,
+            render.can_publish_again(progress),
             render.can_delete(progress),
         ]
         return only_news(parts, before)
@@ -123,8 +128,18 @@ def room(shared: Shared, page: gr.Blocks) -> None:
         return {}
 
     @spoken(message)
-    def start_again(chosen: str) -> dict:
-        jobs.start(shared.run(chosen))
+    def start_again(chosen: str, agreed_to: str) -> dict:
+        run = shared.run(chosen)
+        asked = render.another_machine(run)
+        if asked and agreed_to != asked:
+            return {message: asked, agreed: asked}
+        jobs.start(run, token=shared.token())
+        return {agreed: ""}
+
+    @spoken(message)
+    def publish_again(chosen: str) -> dict:
+        run = shared.run(chosen)
+        jobs.start(run, "push", shared.token(), **last(run))
         return {}
 
     @spoken(message)
@@ -136,6 +151,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
 
     @spoken(message)
     def rearrange(event: gr.EventData) -> dict:
+        shared.may_work()
         run = shared.run(event.run)
         jobs.cancel(run) if event.act == "cancel" else queue.move(run, event.act)
         return {}
@@ -154,7 +170,8 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     stop.click(ask_to_stop, name, message, api_name="stop").then(**now)
     discard.click(ask_to_discard, name, message, api_name="discard", js=_if_sure(DISCARD)).then(**now)
     end.click(end_now, name, message, api_name="end", js=_if_sure(END)).then(**now)
-    resume.click(start_again, name, message, api_name="resume").then(**now)
+    resume.click(start_again, [name, agreed], [message, agreed], api_name="resume").then(**now)
+    publish.click(publish_again, name, message, api_name="publish_again").then(**now)
     delete.click(remove, name, [message, name], api_name="delete", js=_if_sure(DELETE)).then(**now)
 
 

@@ -19,11 +19,14 @@ import gradio as gr
 from core.errors import DataError, RunError, UserError
 from core.runs import Follower, Run, RunStore
 from core.runs.events import Progress
+from webui import visitors
 from webui.render.parts import alert, waiting
 from webui.sets import Sets
 from webui.talks import Talks
+from webui.visitors import Home, Own, Quota, Space
 
 ON_A_SPACE = "SPACE_ID" in os.environ
+ZERO_GPU = ON_A_SPACE and os.environ.get("SPACES_ZERO_GPU") == "true"
 SIGN_IN = ON_A_SPACE and "OAUTH_CLIENT_ID" in os.environ  # set where the Space's README says `hf_oauth: true`
 SAMPLE = "sample:fables-en"
 # With `hf:`, or the name could stand for a file of the server's own.
@@ -41,20 +44,61 @@ WRITE_RUN = (
 
 
 class Shared:
-    """One per server. Holds nothing that the run folders do not hold, but for readers' places and open conversations."""
+    """One per server. Holds nothing that the run folders do not hold, but for readers' places and open conversations.
 
-    def __init__(self, store: RunStore) -> None:
-        self.store = store
-        self.uploads = store.root.resolve() / ".data"
-        self.sets = Sets(self.uploads / "sets")
-        self.talks = Talks()
-        self._followers: dict[tuple[str, int], Follower] = {}
+    On a Space, runs, files and conversations are those of whoever asks; a room need not know that there are others.
+    """
+
+    def __init__(self, store: RunStore, space: Space | None = None) -> None:
+        """`space` where there are visitors; else whoever opens the page has all there is."""
+        self.space = space
+        self._home = Home(store)
+        self._talks = Talks()
+        self._followers: dict[tuple[Path, int], Follower] = {}
         self._reading = threading.Lock()
+
+    @classmethod
+    def of_environment(cls, store: RunStore) -> "Shared":
+        """With visitors if this is a Space; UserError if its variables cannot be understood."""
+        if not ON_A_SPACE:
+            return cls(store)
+        return cls(store, Space(store.root, Quota.of_environment(), SIGN_IN, ZERO_GPU))
+
+    @property
+    def home(self) -> Home:
+        return self.space.home() if self.space else self._home
+
+    @property
+    def store(self) -> RunStore:
+        return self.home.store
+
+    @property
+    def uploads(self) -> Path:
+        return self.home.uploads
+
+    @property
+    def sets(self) -> Sets:
+        return self.home.sets
+
+    @property
+    def talks(self) -> Talks:
+        return Own(Talks, self.space.talks) if self.space else self._talks
+
+    def may_work(self) -> None:
+        """UserError for who may only look: on a Space, whoever has not signed in."""
+        if self.space:
+            self.space.may_work()
+
+    def own(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The settings; UserError if one of them reaches for what is on this server's disk and not the visitor's."""
+        if self.space:
+            visitors.check_own(values, self.uploads)
+        return values
 
     def progress(self, run: Run) -> Progress:
         """Where the run stands; reads only what is new since anyone last asked."""
         # The inode tells a run from a later one of the same name.
-        key = (run.name, (run.folder / "spec.yaml").stat().st_ino)
+        key = (run.folder, (run.folder / "spec.yaml").stat().st_ino)
         with self._reading:
             return self._followers.setdefault(key, Follower(run)).progress()
 
@@ -70,8 +114,14 @@ class Shared:
         return gr.Dropdown(choices=names, value=asked if asked in names else next(iter(names), None))
 
     def keep(self, upload: str) -> str:
-        """Copy an uploaded file to where it stays, named by its content; returns its path, which a spec can hold."""
+        """Copy an uploaded file to where it stays, named by its content; returns its path, which a spec can hold.
+
+        UserError for who may bring none, or no more.
+        """
         source = Path(upload)
+        if self.space:
+            self.space.may_work()
+            self.space.has_room(self.home, source.stat().st_size)
         with source.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         name = re.sub(r"[^\w.-]+", "-", source.name).strip("-.")[-80:] or "examples.jsonl"
@@ -89,7 +139,10 @@ class Shared:
         A browser can send any path; the server must not open it.
         """
         for name in named or []:
-            if re.fullmatch(r"sample:[\w-]+", name) or HUB.fullmatch(name):
+            if re.fullmatch(r"sample:[\w-]+", name):
+                continue
+            self.may_work()
+            if HUB.fullmatch(name):
                 continue
             if not Path(name).resolve().is_relative_to(self.uploads):
                 raise DataError(
@@ -104,20 +157,16 @@ class Shared:
         folder = re.escape(str(self.uploads))
         return re.sub(rf"(?:{folder}|{escape(folder)})/(?:[0-9a-f]{{12}}|sets)/", "", words)
 
-    def token(self, visitor: gr.OAuthToken | None) -> str | None:
-        """Whose account to publish with: None leaves it to HF_TOKEN and `hf auth login`, as in the shell.
+    def token(self, visitor: gr.OAuthToken | None = None) -> str | None:
+        """Whose account to act with: None leaves it to HF_TOKEN and `hf auth login`, as in the shell.
 
-        On a Space that would be the owner's account for every visitor, so there it is the one who signed in.
+        On a Space that would be the owner's account for every visitor, so there it is the token of who signed in and
+        asks; never one that came with a call, as `visitor` may. UserError for who has not signed in.
         """
-        if ON_A_SPACE and not SIGN_IN:
-            raise UserError(
-                "Nothing can be published from this Space: its README does not say `hf_oauth: true`."
-            )
-        if ON_A_SPACE and visitor is None:
-            raise UserError(
-                "Sign in with your Hugging Face account first: from a Space you publish in your own name."
-            )
-        return visitor.token if ON_A_SPACE else None
+        if self.space is None:
+            return None
+        self.space.may_work()
+        return visitors.current().token
 
     def find(self, name: str | None) -> Run | None:
         """The run with this name; None if there is none, for views that then show nothing."""
@@ -155,7 +204,9 @@ def spoken(place: gr.HTML) -> Callable[[Callable], Callable]:
             except UserError as error:
                 yield {place: alert(str(error))}
 
-        return stream if inspect.isgeneratorfunction(handler) else answer
+        guarded = stream if inspect.isgeneratorfunction(handler) else answer
+        guarded.place = place  # for whoever refuses before it is called
+        return guarded
 
     return decorate
 

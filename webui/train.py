@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from core import presets
+from core import children, presets
 from core.runs import jobs
 from webui import forms
 from webui.chosen import FRESH, OTHER, chosen_data, chosen_settings, fresh, offered, overrides, preset_of
@@ -13,6 +13,7 @@ from webui.render import train as render
 from webui.render.parts import heading
 from webui.shared import SAMPLE, Shared, html, nowhere, spoken
 
+ESTIMATING = 300.0  # seconds: the examples are read and their tokens counted
 GO = "name => { if (name) location.href = './runs?run=' + encodeURIComponent(name) }"
 
 
@@ -32,15 +33,18 @@ def room(shared: Shared, page: gr.Blocks) -> None:
             )
             with gr.Row(elem_classes="settings"):
                 fields = forms.draw_touched()
+            with gr.Row(elem_classes="settings"):
+                fields |= forms.draw_place()
+            machines = html(elem_id="machines")
             with gr.Accordion("All settings", open=False, elem_id="all-settings"):
                 fields |= forms.draw_others()
         with gr.Column(scale=2, min_width=320, elem_classes="aside"):
             name = gr.Textbox("", label="Name of the run", max_lines=1, elem_id="run-name")
-            start = gr.Button("Start training", variant="primary", size="lg", elem_id="start")
+            start = gr.Button(render.START, variant="primary", size="lg", elem_id="start")
             message = html(elem_id="message")
             summary = html(elem_id="summary")
             back = gr.Button("Back to the preset", size="sm", visible=False, elem_id="back")
-    began = nowhere()
+    began, agreed = nowhere(), nowhere()
     paths = list(fields)
 
     def choose(picked: str) -> dict:
@@ -63,6 +67,14 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     def clear() -> list:
         return [forms.empty(each) for each in fields.values()]
 
+    @spoken(message)
+    def offer_machines(where: str) -> dict:
+        if where != "hf-jobs":
+            return {machines: "", fields["compute.flavor"]: gr.skip()}
+        found = children.ask("remote", "flavors", token=shared.token())["flavors"]
+        choices = [("", forms.AS_PRESET), *((render.machine(each), each["flavor"]) for each in found)]
+        return {machines: render.machines(found), fields["compute.flavor"]: gr.update(choices=choices)}
+
     def filled_in(values: tuple[Any, ...]) -> dict[str, Any]:
         return {path: value for path, value in zip(paths, values, strict=True) if value not in (None, "")}
 
@@ -77,12 +89,18 @@ def room(shared: Shared, page: gr.Blocks) -> None:
         }
 
     @spoken(message)
-    def begin(state: dict, chosen: str, called: str, *values: Any) -> dict:
-        spec = presets.resolve(chosen, overrides=overrides(shared, state, filled_in(values)))
+    def begin(state: dict, chosen: str, called: str, agreed_to: str, *values: Any) -> dict:
+        changed = overrides(shared, state, filled_in(values))
+        spec = presets.resolve(chosen, overrides=changed)
         jobs.check(spec)
+        token = shared.token()
+        if spec.compute.where == "hf-jobs" and agreed_to != (wanted := spec.model_dump_json()):
+            asked = render.arguments(chosen, changed)
+            seen = children.ask("remote", "estimate", *asked, token=token, timeout=ESTIMATING)
+            return {message: render.cost(seen), agreed: wanted, start: render.AGREE}
         run = shared.store.create(called.strip(), spec)
-        jobs.start(run)
-        return {began: run.name}
+        jobs.start(run, token=token)
+        return {began: run.name, start: render.START}
 
     hidden = {"show_progress": "hidden", "api_visibility": "private"}
     every = [data, preset, *fields.values()]
@@ -96,6 +114,10 @@ def room(shared: Shared, page: gr.Blocks) -> None:
         [each.input for each in fields.values()], preview, every, shown, trigger_mode="always_last", **hidden
     )
     back.click(clear, None, list(fields.values()), **hidden).then(preview, every, shown, **hidden)
-    start.click(begin, [data, preset, name, *fields.values()], [message, began], api_name="train").then(
+    fields["compute.where"].input(
+        offer_machines, fields["compute.where"], [message, machines, fields["compute.flavor"]], **hidden
+    )
+    given = [data, preset, name, agreed, *fields.values()]
+    start.click(begin, given, [message, began, agreed, start], api_name="train").then(
         None, began, None, js=GO
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-Act = Literal["train", "evaluate", "merge", "push"]
+Act = Literal["train", "evaluate", "merge", "export", "push", "compare"]
 State = Literal["new", "queued", "running", "paused", "finished", "stopped", "failed", "lost"]
 OUT_OF_MEMORY = "out-of-memory"  # a warning's code: the step it is about never came to its end
 SAVING = "Saving a checkpoint"  # the stage in which a training ends that was asked to stop
@@ -78,6 +78,7 @@ class Stepped(Event):
     tokens_per_second: float  # real tokens, padding not counted, over the latest steps
     memory_bytes: int  # resident memory of the process on a CPU, peak allocated memory on a GPU
     eta_seconds: float  # from the latest steps, not from the start
+    tokens: int = 0  # real tokens of all steps since the process began
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +130,24 @@ class Published(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Remote(Event):
+    """Another machine does the work: which one, what it costs, and where it stands."""
+
+    job: str  # namespace/id
+    url: str
+    flavor: str
+    stage: str = ""  # as HF Jobs calls it: SCHEDULING, RUNNING, COMPLETED, ERROR, CANCELED
+    usd_per_hour: float = 0.0
+    seconds: float = 0.0  # billed so far
+    usd_before: float = 0.0  # spent on earlier jobs of the same run
+
+    @property
+    def usd(self) -> float:
+        """What the run has cost so far, as far as is known."""
+        return self.usd_before + self.usd_per_hour * self.seconds / 3600
+
+
+@dataclass(frozen=True, kw_only=True)
 class Finished(Event):
     act: Act
     output: str = ""  # what the act made, relative to the run's folder
@@ -154,7 +173,7 @@ KINDS = {
     kind.__name__.lower(): kind
     for kind in (
         Queued, Started, Staged, Noted, Begun, Stepped, HeldOut, Sampled, Paused, Continued, Saved, Trained,
-        Published, Finished, Stopped, Failed,
+        Published, Remote, Finished, Stopped, Failed,
     )
 }  # fmt: skip
 
@@ -189,10 +208,11 @@ class EventLog:
         except FileNotFoundError:
             return [], offset
         whole = data[: data.rfind(b"\n") + 1]
-        return [event for line in whole.splitlines() if (event := _decode(line))], offset + len(whole)
+        return [event for line in whole.splitlines() if (event := decode(line))], offset + len(whole)
 
 
-def _decode(line: bytes) -> Event | None:
+def decode(line: bytes) -> Event | None:
+    """The event that a line of events.jsonl holds; None if it holds none that is known."""
     try:
         values = json.loads(line)
         kind = KINDS.get(values.pop("event"))
@@ -220,6 +240,7 @@ class Progress:
     saved_step: int = 0
     trained: bool = False  # the training came to its end, and final/ is whole
     published: tuple[Published, ...] = ()
+    remote: Remote | None = None  # the latest word of the machine that does, or did, the work
     message: str = ""
     device: str = ""  # what the process holds, or held
     forced: bool = False  # it was stopped by force
@@ -278,6 +299,8 @@ def advance(progress: Progress, events: Iterable[Event]) -> Progress:
                 now["trained"] = True
             case Published():
                 now["published"].append(event)
+            case Remote():
+                now["remote"] = event
             case Finished():
                 now |= {"state": "finished", "stage": None, "trained": now["trained"] or event.act == "train"}
             case Stopped():

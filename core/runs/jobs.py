@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from core.data.files.opening import check_there
 from core.errors import RunError, UserError
+from core.remote import record, shipping
 from core.runs import process, queue
 from core.runs.events import (
     BUSY,
@@ -37,6 +38,7 @@ from core.runs.queue import ON_ACCELERATOR
 from core.runs.store import REQUESTS, Follower, Run, RunStore
 from core.spec import RunSpec
 from core.train import processes
+from core.train.distributed import launching
 from core.train.installed import check_installed
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -45,6 +47,9 @@ GRACE = (
 )
 GRACE_TO_SAVE = 900.0  # for a checkpoint: a large model on a slow disk
 GRACE_TO_DISCARD = 3.0  # there is nothing to wait for
+GRACE_TO_CANCEL = (
+    120.0  # for the Hub to hear that a job of HF Jobs is not wanted: left alone, it would be paid for
+)
 # What stays of a run that is discarded; hidden files are locks.
 RECORD = ("spec.yaml", "events.jsonl", "console.log", "lock", "process", ".start", ".end", *REQUESTS)
 DISK_IS_FULL = 64_000_000  # bytes left, or fewer
@@ -54,6 +59,9 @@ def check(spec: RunSpec) -> None:
     """UserError if the settings cannot go together on this machine, or ask for a file or package that it lacks. For
     before a run is made: what is refused here leaves no folder, and waits for no turn."""
     check_there((*spec.data.files, *spec.data.held_out_files, *spec.data.against))
+    if spec.compute.where == "hf-jobs":
+        shipping.check(spec)
+        return
     processes.check(spec, len(queue.gpus()))
     check_installed(spec)
 
@@ -72,17 +80,49 @@ def start(run: Run, act: Act = "train", token: str | None = None, **options: Any
             )
         if act != "train" and not run.final.is_dir():
             raise RunError(f"The run {run.name!r} has no final model yet: train it to its end first.")
-        environment = child_environment(token)
+        environment = child_environment(token, run)
         if act == "train":
             check(run.spec)
+            _see_to_publishing(run, token, environment)
+            _check_here_alone(run)
         run.withdraw()
-        if act in ON_ACCELERATOR:
+        if takes_a_turn(run, act):
             queue.needs(run.spec.compute)
             queue.line_up(run)
             if "CUDA_VISIBLE_DEVICES" not in os.environ:
                 del environment["CUDA_VISIBLE_DEVICES"]  # it takes one of all, when its turn comes
         run.events.append(Queued(act=act))
     _launch(run, ["work", str(run.folder.resolve()), act, json.dumps(options)], environment, known=True)
+
+
+def _check_here_alone(run: Run) -> None:
+    """RunError, with what starts it, for a run whose processes are spread over several machines."""
+    lines = list(launching.commands(run.spec, str(run.folder)))
+    if lines:
+        raise RunError(
+            f"The run {run.name!r} is for {run.spec.compute.machines} machines, and is started on each of them (10.0.0.1 stands for "
+            "the first one's address):\n" + "\n".join(lines)
+        )
+
+
+def _see_to_publishing(run: Run, token: str | None, environment: dict[str, str]) -> None:
+    """Find out now whether what will be trained can be published; PublishError if it cannot."""
+    from core.publish import before
+
+    said, told = before.at_start(run.spec, token, again=run.progress().state != "new")
+    environment |= told
+    for note in said:
+        run.events.append(note)
+
+
+def takes_a_turn(run: Run, act: Act) -> bool:
+    """Whether the act computes on an accelerator of this machine. One that trains elsewhere only listens."""
+    return act in ON_ACCELERATOR and not (act == "train" and is_remote(run))
+
+
+def is_remote(run: Run) -> bool:
+    """Whether the run trains on a machine of HF Jobs."""
+    return run.spec.compute.where == "hf-jobs"
 
 
 def stop(run: Run, discard: bool = False, now: bool = False) -> None:
@@ -99,8 +139,9 @@ def stop(run: Run, discard: bool = False, now: bool = False) -> None:
         raise RunError(
             f"The run {run.name!r} is trained already; stop it, and delete it if its model is not wanted."
         )
-    run.request_stop(discard)
-    if now:
+    elsewhere = progress.act == "train" and is_remote(run)
+    run.request_stop(discard, now=now and elsewhere)
+    if now and not elsewhere:
         see_it_end(run, now=True)
     else:
         _launch(run, ["end", str(run.folder.resolve())], child_environment())
@@ -111,6 +152,10 @@ def pause(run: Run) -> None:
     progress = run.progress()
     if progress.state not in ("running", "paused") or progress.act != "train" or progress.trained:
         raise RunError(f"The run {run.name!r} is not training; there is nothing to pause.")
+    if is_remote(run):
+        raise RunError(
+            f"The run {run.name!r} trains on HF Jobs, where waiting costs as much as training: stop it, and resume it later."
+        )
     run.request_pause()
 
 
@@ -133,6 +178,11 @@ def delete(run: Run) -> None:
     with FileLock(run.folder / ".start"):
         if run.alive() or run.progress().state in BUSY:
             raise RunError(f"The run {run.name!r} is at work; stop it first.")
+        if (sent := record.read(run)) and not sent.settled:
+            raise RunError(
+                f"A job of the run {run.name!r} may still be at work on HF Jobs: resume it to see its end, or end it with "
+                f"`atelier remote cancel {run.name}`."
+            )
         RunStore(run.folder.parent).remove(run)
 
 
@@ -151,8 +201,13 @@ def see_it_end(run: Run, now: bool = False) -> None:
         while (progress := follower.progress()).state in BUSY and run.stop_requested():
             if (written := run.events.path.stat().st_size) != size:
                 size, quiet_since = written, time.monotonic()
-            if time.monotonic() - quiet_since > grace(progress, run.discard_requested()):
-                process.end(*run.process)
+            elsewhere = progress.act == "train" and is_remote(run)
+            patience = GRACE_TO_CANCEL if elsewhere else grace(progress, run.discard_requested())
+            if time.monotonic() - quiet_since > patience:
+                if process.end(*run.process) and elsewhere:
+                    from core.remote.follow import abandon
+
+                    abandon(run)
                 break
             time.sleep(0.2)
         _settle(run)
@@ -197,8 +252,8 @@ def _launch(run: Run, arguments: list[str], environment: dict[str, str], known: 
         run.set_process(started.pid)
 
 
-def child_environment(token: str | None = None) -> dict[str, str]:
-    """This process's environment, in which `python -m core` is found whatever the folder."""
+def child_environment(token: str | None = None, run: Run | None = None) -> dict[str, str]:
+    """This process's environment, in which `python -m core` is found whatever the folder; `run`: what it is to work on."""
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     }
@@ -210,12 +265,14 @@ def child_environment(token: str | None = None) -> dict[str, str]:
     # With several GPUs in sight the trainer would spread every batch over them and multiply its size.
     environment.setdefault("CUDA_VISIBLE_DEVICES", "0")
     environment["PYTHONUTF8"] = "1"  # whatever the console of a Windows machine speaks
+    if "SPACE_ID" in environment:
+        # They are the owner's, and with them every visitor could do and read what the owner can.
+        for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "OAUTH_CLIENT_SECRET"):
+            environment.pop(name, None)
+        if run:  # what one visitor's token may read must not be found in a cache by another's jobs
+            environment["HF_HOME"] = str(run.folder.parent.resolve() / ".hub")
     if token:
         environment["HF_TOKEN"] = token
-    elif "SPACE_ID" in environment:
-        # It is the owner's, and with it every visitor could read what is private to the owner.
-        for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
-            environment.pop(name, None)
     return environment
 
 
@@ -225,7 +282,7 @@ def work(run: Run, act: Act, options: dict[str, Any]) -> int:
         with run.lock.acquire(timeout=5):
             run.set_process(os.getpid())  # the launcher of a virtual environment may have been another
             # Started by `accelerate launch`, it is one of several that have theirs already.
-            if act not in ON_ACCELERATOR or "LOCAL_WORLD_SIZE" in os.environ:
+            if not takes_a_turn(run, act) or "LOCAL_WORLD_SIZE" in os.environ:
                 return _perform(run, act, options)
             return _perform_in_turn(run, act, options)
     except Timeout:
@@ -261,7 +318,7 @@ def _perform(run: Run, act: Act, options: dict[str, Any], device: str = "") -> i
         traceback.print_exc()
         return 1
     if output is None or run.discard_requested():
-        _stopped(run, act)
+        _stopped(run, act, forced="now" in run.requests())
     else:
         run.events.append(Finished(act=act, output=output))
     return 0
@@ -284,6 +341,10 @@ def _acts() -> dict[str, Callable[..., str | None]]:
     """Each act returns what it made, relative to the run, or None if it was stopped. Imported late: these load torch."""
 
     def train(run: Run, **options: Any) -> str | None:
+        if is_remote(run):
+            from core.remote.follow import train
+
+            return train(run)
         gc.disable()  # what is imported stays: looking through it again and again is a fifth of the time that it takes
         from core.train.job import train
 
@@ -301,12 +362,29 @@ def _acts() -> dict[str, Callable[..., str | None]]:
 
         return merge(run, **options)
 
+    def export(run: Run, **options: Any) -> str | None:
+        from core.publish.export import export
+
+        return export(run, **options)
+
     def push(run: Run, **options: Any) -> str | None:
         from core.publish.job import push
 
         return push(run, **options)
 
-    return {"train": train, "evaluate": evaluate, "merge": merge, "push": push}
+    def compare(run: Run, **options: Any) -> str | None:
+        from core.compare.job import compare_with_retrieval
+
+        return compare_with_retrieval(run, **options)
+
+    return {
+        "train": train,
+        "evaluate": evaluate,
+        "merge": merge,
+        "export": export,
+        "push": push,
+        "compare": compare,
+    }
 
 
 def explain(error: BaseException, run: Run) -> str:

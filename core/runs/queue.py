@@ -24,7 +24,7 @@ from core.runs.events import Progress
 from core.runs.store import Follower, Run, RunStore
 from core.spec import ComputeSettings
 
-ON_ACCELERATOR = ("train", "evaluate")
+ON_ACCELERATOR = ("train", "evaluate", "compare")
 CPU = "cpu"
 LOOK = 0.2  # seconds between two looks of a run that waits
 
@@ -72,6 +72,8 @@ def needs(settings: ComputeSettings) -> tuple[tuple[str, ...], int]:
     there = () if settings.device == "cpu" else gpus()
     if not there:
         return (CPU,), 1
+    if settings.where != "here" or settings.machines > 1:  # its processes are elsewhere; here it is scored
+        return there, 1
     if settings.processes > len(there):
         raise RunError(
             f"compute.processes is {settings.processes}, and there are {len(there)} GPUs here to give one to each: "

@@ -9,13 +9,18 @@ runs/poems/
   place           its number in the line of those that wait for an accelerator; only while it waits
   stop            present when someone asked the job to end
   discard         beside stop: nothing that it made is wanted
+  now             beside stop: a job of HF Jobs is to be canceled without a last checkpoint
   pause           present while the training is to be held between two steps
+  remote.json     the job of HF Jobs that does, or did, the work
   manifest.json   data hashes, library versions, hardware
   device.json     what the device could do when the run began, which the plan was made from
   split.json      how small a step's parts became after memory ran out
   checkpoints/    checkpoint-20/, ...: each one whole
   final/          adapter or model, tokenizer, chat template, generation config
-  reports/        data.json, tokens.json, evaluation.json
+  merged/         the whole model, adapter merged in; gguf/ the same as GGUF files
+  reports/        data.json, tokens.json, evaluation.{json,md,html}, parity.json, retrieval.{json,html}, push.json
+  serve.json      where the process that answers is, and its key; only while it lives. talk.log is what it printed
+  remote.json     the job on the Hub's machines that trains it
 """
 
 import contextlib
@@ -39,9 +44,14 @@ from core.runs.process import born, lives
 from core.spec import RunSpec
 
 START_WITHIN = 60.0  # seconds from a job's being asked for to its process's being known
-REQUESTS = ("stop", "discard", "pause")
+REQUESTS = ("stop", "discard", "now", "pause")
 LOST = (
     "The process ended without a word: out of memory, killed, or the machine was restarted. See console.log."
+)
+
+LOST_SIGHT = (
+    "Nobody here follows the job on HF Jobs any more: its process was ended, or this machine restarted. The job may go on; "
+    "resume joins it again and asks for no second one."
 )
 
 
@@ -107,13 +117,13 @@ class Run:
         return Follower(self).progress()
 
     def requests(self) -> frozenset[str]:
-        """What is asked of the job: stop, discard (which goes with stop), pause."""
+        """What is asked of the job: stop, discard and now (which go with stop), pause."""
         return frozenset(name for name in REQUESTS if (self.folder / name).exists())
 
-    def request_stop(self, discard: bool = False) -> None:
+    def request_stop(self, discard: bool = False, now: bool = False) -> None:
         """Ask the job to end. It answers within a step; see `jobs.stop` for one that does not."""
-        if discard:
-            (self.folder / "discard").touch()
+        for name in [name for name, asked in (("discard", discard), ("now", now)) if asked]:
+            (self.folder / name).touch()
         (self.folder / "stop").touch()
 
     def stop_requested(self) -> bool:
@@ -185,7 +195,8 @@ class Follower:
             events, self._offset = self.run.events.read(self._offset)
             self._progress = advance(self._progress, events)
             if self._progress.state in BUSY:
-                return dataclasses.replace(self._progress, state="lost", message=LOST, stage=None)
+                said = LOST_SIGHT if _goes_on_elsewhere(self._progress) else LOST
+                return dataclasses.replace(self._progress, state="lost", message=said, stage=None)
         return self._progress
 
     def _at_work(self, shown: Progress) -> bool:
@@ -195,6 +206,14 @@ class Follower:
         pid, since = self.run.process
         known = lives(pid, since) if pid else abs(time.time() - shown.at) <= START_WITHIN
         return known or self.run.alive()
+
+
+def _goes_on_elsewhere(progress: Progress) -> bool:
+    return (
+        progress.act == "train"
+        and bool(progress.remote)
+        and progress.remote.stage in ("SCHEDULING", "RUNNING")
+    )
 
 
 class RunStore:

@@ -17,6 +17,7 @@ from core.data.report import as_dict
 from core.data.select import Selected, select
 from core.errors import TrainError
 from core.evaluate.job import evaluate
+from core.publish.checkpoints import landing
 from core.runs.events import Noted, Staged, Trained
 from core.runs.store import Run
 from core.spec import RunSpec
@@ -52,6 +53,11 @@ def train(run: Run, touch: Touch | None = None) -> str | None:
 
     `touch` gets every trainer before it begins: for who wants to see more than the events tell.
     """
+    with landing(run):
+        return _train(run, touch)
+
+
+def _train(run: Run, touch: Touch | None) -> str | None:
     spec = run.spec
     set_threads(spec)
     check_installed(spec)

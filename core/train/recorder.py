@@ -11,6 +11,7 @@ import torch.distributed as dist
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from core.errors import TrainError
+from core.publish.before import warn_of_token
 from core.runs.events import (
     SAVING,
     Begun,
@@ -162,11 +163,14 @@ class Recorder(TrainerCallback):
             tokens_per_second=round((tokens - tokens_before) / max(end - begin, 1e-9), 1),
             memory_bytes=memory_in_use(),
             eta_seconds=round(seconds_per_step * (state.max_steps - state.global_step), 1),
+            tokens=tokens,
         )
         self._say(step)
         self._warn(self.watcher.see(step))
         if self._skipped:
             self._warn([_skipped(state.global_step)])
+        if state.global_step == min(WINDOW, state.max_steps):
+            self._warn(warn_of_token(step.eta_seconds, step.step))
         if state.global_step == min(WINDOW, state.max_steps) and self._probes:
             self._warn(self._unmoved(state.global_step))
 

@@ -39,3 +39,11 @@ def talk(folder: Path) -> int:
     from core.talk.serve import serve
 
     return serve(Run(folder))
+
+
+@app.command(show=False)
+def checkpoints(folder: Path) -> None:
+    """Be the process that sends a run's checkpoints to the Hub as they land."""
+    from core.publish.checkpoints import send
+
+    send(Run(folder))

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from core.errors import UserError
 from core.runs.store import Run, RunStore
+from core.train.distributed.launching import commands
 from core.verbs.common import (
     Config,
     Files,
@@ -24,6 +25,9 @@ from core.verbs.common import (
     show_json,
     spec_of,
 )
+from core.verbs.remote import agreed, agreed_to_go_on
+
+Yes = Annotated[bool, Parameter(negative="", help="Do not ask before a machine of HF Jobs is paid for.")]
 
 
 @app.command
@@ -42,6 +46,7 @@ def train(
         bool, Parameter(negative="", help="Show where the time to the first step goes.")
     ] = False,
     force_cpu: ForceCpu = False,
+    yes: Yes = False,
     json: Json = False,
     settings: Settings = None,
 ) -> int:
@@ -53,13 +58,21 @@ def train(
         raise UserError("Name a file of examples, for example: atelier train sample:fables-en")
     if begin:  # otherwise it may be for other machines
         jobs.check(spec)
+        agreed(spec, runs, yes)
     store = RunStore(runs)
     run = store.create(name or store.free_name(Path(spec.data.files[0].removeprefix("sample:")).stem), spec)
     if not begin:
         if json:
             show_json({"run": run.name, "folder": str(run.folder)})
         else:
-            print(f"{run.folder} is made. It begins with: atelier resume {run.name}")
+            lines = commands(spec, str(run.folder))
+            print(
+                "\n".join(
+                    [f"{run.folder} is made. It begins with:", *lines]
+                    if spec.compute.machines > 1
+                    else [f"{run.folder} is made. It begins with: atelier resume {run.name}"]
+                )
+            )
         return 0
     if profile_start:
         return _begin_measured(run, follow, json)
@@ -82,6 +95,7 @@ def plan(
     Nothing is trained, and no weights are loaded. Exit status: 0 it would begin, 1 it would be refused.
     """
     from core.forecast import as_text, forecast
+    from core.publish import before
     from core.runs import jobs
 
     spec = forced(spec_of(files, preset, config, settings), force_cpu)
@@ -89,8 +103,12 @@ def plan(
         raise UserError("Name a file of examples, for example: atelier plan sample:fables-en")
     jobs.check(spec)
     seen = forecast(spec, runs)
-    show_json(seen) if json else print(as_text(seen))
-    return 1 if seen["refusal"] else 0
+    publishing = before.planned(spec, seen["seconds"], runs, 2 * seen["parameters"])
+    if json:
+        show_json(seen | {"publishing": publishing})
+    else:
+        print(as_text(seen) + before.planned_as_text(publishing))
+    return 1 if seen["refusal"] or (publishing and publishing["refusal"]) else 0
 
 
 @app.command(name="models")
@@ -104,11 +122,17 @@ def list_models(*, json: Json = False) -> None:
 
 
 @app.command
-def resume(run: RunName, *, runs: Runs = Path("runs"), follow: bool = True, json: Json = False) -> int:
-    """Go on with a run that was stopped, failed or lost, from its last whole checkpoint."""
+def resume(
+    run: RunName, *, runs: Runs = Path("runs"), follow: bool = True, yes: Yes = False, json: Json = False
+) -> int:
+    """Go on with a run that was stopped, failed or lost, from its last whole checkpoint.
+
+    One on HF Jobs joins its job if that is still at work; if not, a new one is asked for, after a question what it costs.
+    """
     wanted = RunStore(runs).get(run)
     if wanted.progress().trained:
         raise UserError(f"The run {run!r} came to its end; there is nothing left to train.")
+    agreed_to_go_on(wanted, yes)
     return carry_out(wanted, "train", follow, json)
 
 

@@ -26,7 +26,8 @@ expect.set_options(timeout=30_000)  # on two cores, while something is training
 class App:
     """The server, and the folder that it keeps its runs in."""
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str], root: Path = ROOT) -> None:
+        self.root = root
         self.store = RunStore(folder / "runs")
         self.log = folder / "app.log"
         self.environment = environment
@@ -40,8 +41,8 @@ class App:
         began = time.monotonic()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "app.py", "--port", str(self.port), "--runs", str(self.store.root)],
-                cwd=ROOT, stdout=log, stderr=log, env=os.environ | self.environment,
+                [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(self.port), "--runs", str(self.store.root)],
+                cwd=self.root, stdout=log, stderr=log, env=os.environ | self.environment,
             )  # fmt: skip
         until(lambda: self._answers() or self.process.poll() is not None, 60)
         assert self.process.poll() is None, self.log.read_text()

@@ -9,7 +9,7 @@
 
     wire.py          requests, replies, routes, faults: HTTP without a word about the Hub
     store.py         users, tokens, repos, commits: the Hub without a word about HTTP
-    account.py repos.py git.py lfs.py discussions.py
+    account.py oauth.py repos.py git.py lfs.py discussions.py jobs.py
                      the endpoints, one table of routes each
     server.py        puts them together; the only file that knows all others
 

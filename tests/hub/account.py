@@ -1,5 +1,6 @@
 """Who am I, and what may I do there."""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tests.hub.wire import HubError, Reply, Request, Routes
@@ -22,10 +23,12 @@ def whoami(hub: "Hub", request: Request) -> Reply:
     if token.role == "fineGrained":
         access["fineGrained"] = {"global": [], "scoped": scoped}
     auth = {"type": "oauth"} if token.role == "oauth" else {"type": "access_token", "accessToken": access}
+    if token.expires:
+        auth["expiresAt"] = datetime.fromtimestamp(token.expires, UTC).isoformat()
     return Reply(
         {
             "type": "user",
-            "id": f"id-{user.name}",
+            "id": user.id,
             "name": user.name,
             "fullname": user.name.title(),
             "isPro": user.can_pay,
@@ -38,7 +41,8 @@ def whoami(hub: "Hub", request: Request) -> Reply:
 
 @routes("GET", "{api}/auth-check")
 def check_reading(hub: "Hub", request: Request, type: str, id: str) -> Reply:
-    hub.readable(request, type, id)
+    if hub.readable(request, type, id).gated:
+        raise HubError(403, "You have not accepted the conditions of this repository.", "GatedRepo")
     return Reply(b"OK")
 
 

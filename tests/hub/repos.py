@@ -27,7 +27,7 @@ def create(hub: "Hub", request: Request) -> Reply:
     namespace, name = id.split("/")
     if not re.fullmatch(r"[\w.-]{1,96}", name, re.ASCII):
         raise HubError(400, f"Invalid repo name: {name}")
-    if not token.writes(id):
+    if not token.creates(id):
         raise HubError(
             403, f'You don\'t have the rights to create a {type[:-1]} under the namespace "{namespace}"'
         )
@@ -36,11 +36,36 @@ def create(hub: "Hub", request: Request) -> Reply:
             409, f"You already created this {type[:-1]} repo", url=hub.url + hub.repos[type, id].url_path
         )
     wanted = request.json()
-    if type == "spaces" and wanted.get("sdk") != "static" and not token.user.can_pay:
-        raise HubError(402, "A subscription is required to create a Space of this kind.")
+    hardware = wanted.get("hardware") or "cpu-basic"
+    if type == "spaces" and wanted.get("sdk") != "static":
+        check_plan(hub, token.user, hardware, repo=None)
     private = wanted.get("visibility") == "private"
     repo = hub.repos[type, id] = Repo(type, id, private, token.user.name, wanted.get("sdk"))
+    repo.hardware = hardware
+    token.has_created(id)
     return Reply({"url": hub.url + repo.url_path, "name": id, "id": id})
+
+
+@routes("POST", "/api/spaces/(?P<id>[^/]+/[^/]+)/hardware")
+def move_onto(hub: "Hub", request: Request, id: str) -> Reply:
+    repo = hub.writable(request, "spaces", id)
+    hardware = request.json()["flavor"]
+    check_plan(hub, hub.require(request).user, hardware, repo)
+    repo.hardware = hardware
+    return Reply({"stage": "BUILDING", "hardware": {"current": None, "requested": hardware}})
+
+
+def check_plan(hub: "Hub", user: User, hardware: str, repo: Repo | None) -> None:
+    """A free account may have two Spaces, on ZeroGPU; whatever costs something is for those who can pay."""
+    if not re.fullmatch(r"cpu-basic|cpu-upgrade|zero-a10g|t4-small|l4x1|a100-large", hardware):
+        raise HubError(400, f"Invalid hardware: {hardware}")
+    zero = [each for each in hub.repos.values() if each.hardware == "zero-a10g" and each.author == user.name]
+    if (
+        not user.can_pay
+        and (hardware != "zero-a10g" or len(zero) >= 2)
+        and (repo is None or hardware != "cpu-basic")
+    ):
+        raise HubError(402, "A subscription is required for a Space on this hardware.")
 
 
 @routes("DELETE", "/api/repos/delete")
@@ -130,8 +155,13 @@ def description(repo: Repo, revision: str = "main", *, blobs: bool = False) -> d
         "tags": [],
         "siblings": files,
         "cardData": front_matter(card.content.decode()) if card else None,
-        **({"sdk": repo.sdk} if repo.type == "spaces" else {}),
+        **(of_a_space(repo) if repo.type == "spaces" else {}),
     }
+
+
+def of_a_space(repo: Repo) -> dict[str, Any]:
+    hardware = {"current": None, "requested": repo.hardware}
+    return {"sdk": repo.sdk, "runtime": {"stage": "NO_APP_FILE", "hardware": hardware}}
 
 
 @routes("POST", "/api/validate-yaml")
@@ -145,8 +175,34 @@ def validate_card(hub: "Hub", request: Request) -> Reply:
         for name in ("license", "library_name", "pipeline_tag")
         if metadata and not isinstance(metadata.get(name, ""), str)
     ]
+    if metadata:
+        errors += [{"message": sentence} for sentence in misstated(metadata)]
     warnings = [] if metadata else [{"message": "empty or missing yaml metadata in repo card"}]
     return Reply({"errors": errors, "warnings": warnings}, 400 if errors else 200)
+
+
+def misstated(metadata: dict[str, Any]) -> list[str]:
+    """What the Hub would not take: lists that are none, and results that lack what a leaderboard needs."""
+    found = [
+        f'"{name}" must be an array'
+        for name in ("tags", "configs")
+        if not isinstance(metadata.get(name, []), list)
+    ]
+    relation = metadata.get("base_model_relation")
+    if relation not in (None, "adapter", "merge", "quantized", "finetune"):
+        found.append('"base_model_relation" must be one of [adapter, merge, quantized, finetune]')
+    for model in metadata.get("model-index", []):
+        if not isinstance(model.get("name"), str):
+            found.append('"model-index[0].name" is required')
+        for result in model.get("results", []):
+            if not result.get("task", {}).get("type") or not {"type", "name"} <= set(
+                result.get("dataset", {})
+            ):
+                found.append('"model-index[0].results[0]" needs task.type, dataset.type and dataset.name')
+            for metric in result.get("metrics", []):
+                if not metric.get("type") or "value" not in metric:
+                    found.append('"model-index[0].results[0].metrics[0]" needs type and value')
+    return found
 
 
 def front_matter(card: str) -> dict[str, Any] | None:

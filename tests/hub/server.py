@@ -7,15 +7,16 @@ import socket
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from tests.hub import account, discussions, git, lfs, repos
+from tests.hub import account, discussions, git, jobs, lfs, oauth, repos
 from tests.hub.store import Repo, Token, User
 from tests.hub.wire import Fault, HubError, Logged, Reply, Request
 
-ENDPOINTS = (account, repos, git, lfs, discussions)
+ENDPOINTS = (account, oauth, repos, git, lfs, discussions, jobs)
 
 
 class Hub:
@@ -48,10 +49,18 @@ class Hub:
         self.other = self.add_token("bob")
         self.expired = self.add_token("ada", expired=True)
 
+        self.spaces: dict[str, oauth.Space] = {}  # those that people can sign in to, by client id
         self.repos: dict[tuple[str, str], Repo] = {}  # (type, id) -> repo
         self.page_size = 1000  # entries in one page of a listing
         self.part_size = 5 * 2**20  # larger uploads are sent in parts of this size
         self.parts: dict[tuple[str, int], bytes] = {}  # (sha256, part number) -> what has arrived so far
+
+        for job in getattr(self, "jobs", {}).values():
+            job.end("CANCELED")
+        self.jobs: dict[str, jobs.Job] = {}
+        self.credit = 10.0  # US dollars that jobs may cost
+        self.job_command: list[str] | None = None  # what jobs run instead of their own command
+        self.job_seconds: float | None = None  # after which jobs are ended, whatever they asked for
 
     @property
     def url(self) -> str:
@@ -68,6 +77,8 @@ class Hub:
 
     def __exit__(self, *failure: object) -> None:
         self.stopping.set()
+        for job in self.jobs.values():
+            job.end("CANCELED")
         self.server.shutdown()
         self.server.server_close()
         self.rubbish.cleanup()
@@ -90,6 +101,12 @@ class Hub:
         token = f"hf_{user}_{role}_{secrets.token_hex(8)}"
         self.tokens[token] = Token(self.users[user], role, scopes, expired)
         return token
+
+    def register(self, id: str, url: str, **settings: Any) -> oauth.Space:
+        """A Space at that address, whose visitors can sign in here."""
+        space = oauth.Space(id, url, **settings)
+        self.spaces[space.client_id] = space
+        return space
 
     def add_repo(self, id: str, *, type: str = "models", private: bool = True) -> Repo:
         repo = self.repos[type, id] = Repo(type, id, private, author=id.split("/")[0])
@@ -177,6 +194,24 @@ class Hub:
         return Reply({"error": f"The hub of these tests does not know {request.method} {request.path}."}, 404)
 
 
+def garbled(reply: Reply, kind: int | str) -> Reply:
+    if kind not in ("garble", "garble-hash"):
+        return reply
+    body = reply.encoded()
+    match kind:
+        case "garble":
+            return Reply(body[:-1] + bytes([body[-1] ^ 1]), reply.status, reply.headers)
+        case "garble-hash":
+            found = re.search(rb'"lfs": {"oid": "', body)
+            at = found.end() if found else len(body)
+            return Reply(
+                body[:at] + (b"1" if body[at : at + 1] == b"0" else b"0") + body[at + 1 :],
+                reply.status,
+                reply.headers,
+            )
+    return reply
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     hub: Hub
@@ -200,6 +235,8 @@ class _Handler(BaseHTTPRequestHandler):
         cut = fault is not None and fault.kind == "drop-mid-body"
         request = self.read_request(cut=cut)
         reply = self.carry_out(request, fault) if request else None
+        if reply and fault:
+            reply = garbled(reply, fault.kind)
         if reply:
             self.send(reply, cut=cut)
         else:
@@ -236,6 +273,9 @@ class _Handler(BaseHTTPRequestHandler):
         return hub.answer(request)
 
     def send(self, reply: Reply, *, cut: bool) -> None:
+        if isinstance(reply.body, Iterator):
+            self.send_as_it_comes(reply, cut=cut)
+            return
         body = reply.encoded()
         self.write_log(reply.status)
         self.send_response(reply.status)
@@ -248,6 +288,23 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         if cut:
             self.hang_up()
+
+    def send_as_it_comes(self, reply: Reply, *, cut: bool) -> None:
+        """A body whose end nobody knows; one that is cut breaks off after its third piece."""
+        self.write_log(reply.status)
+        self.send_response(reply.status)
+        for name, text in (reply.headers | {"Transfer-Encoding": "chunked"}).items():
+            self.send_header(name, text)
+        self.end_headers()
+        self.wfile.flush()
+        for number, piece in enumerate(reply.body):
+            if cut and number == 3:
+                self.hang_up()
+                return
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            self.wfile.flush()
+        self.wfile.write(b"0\r\n\r\n")
+        self.wfile.flush()
 
     def hang_up(self) -> None:
         self.connection.shutdown(socket.SHUT_RDWR)

@@ -22,6 +22,10 @@ class User:
     name: str
     roles: dict[str, str] = field(default_factory=dict)  # organization -> admin, write, contributor or read
     can_pay: bool = False
+    id: str = ""  # stays when the account is renamed
+
+    def __post_init__(self) -> None:
+        self.id = self.id or f"id-{self.name}"
 
     def writes_in(self, namespace: str) -> bool:
         return namespace == self.name or self.roles.get(namespace) in ("admin", "write", "contributor")
@@ -41,12 +45,19 @@ class Token:
         default_factory=dict
     )  # fineGrained: user, organization or repo -> permissions
     expired: bool = False
+    expires: float | None = None  # seconds since the epoch, as the Hub says it of who signed in
 
     def writes(self, id: str) -> bool:
         namespace = id.split("/")[0]
         if self.role == "fineGrained":
             return any("repo.write" in self.scopes.get(name, []) for name in (namespace, id))
         return self.role != "read" and self.user.writes_in(namespace)
+
+    def creates(self, id: str) -> bool:
+        return self.writes(id)
+
+    def has_created(self, id: str) -> None:
+        """For tokens that may write to what they made and to nothing else."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +132,7 @@ class Repo:
     private: bool
     author: str
     sdk: str | None = None
+    hardware: str | None = None  # of a Space
     created: str = field(default_factory=lambda: now())
     commits: dict[str, Commit] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)  # name (or refs/pr/N) -> commit id

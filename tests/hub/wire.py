@@ -45,7 +45,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    body: Any = None  # bytes are sent as they are, anything else as JSON
+    body: Any = None  # bytes are sent as they are, an iterator's as they come, anything else as JSON
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
 
@@ -104,6 +104,8 @@ class Fault:
     drop             the connection is closed before the request is carried out
     drop-after       the request is carried out, the answer is lost
     drop-mid-body    the connection is closed halfway through the request's body; if it is empty, the answer's
+    garble           the request is carried out, and one byte of the answer is another
+    garble-hash      the same, in the first hash that the answer names
     slow             the request is carried out after `seconds`
     expire           the request's token expires before it is looked at
     """
@@ -116,7 +118,16 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     message: str = "This was asked for by a test."
 
-    KINDS = ("proxy-page", "drop", "drop-after", "drop-mid-body", "slow", "expire")
+    KINDS = (
+        "proxy-page",
+        "drop",
+        "drop-after",
+        "drop-mid-body",
+        "garble",
+        "garble-hash",
+        "slow",
+        "expire",
+    )
 
     def __post_init__(self) -> None:
         if not isinstance(self.kind, int) and self.kind not in self.KINDS:

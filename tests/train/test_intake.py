@@ -47,9 +47,9 @@ def test_a_mix_in_stages_trains_to_its_end_and_each_data_set_has_its_score(store
     assert wait(run) == "finished"
     said = [note.text for note in run.progress().notes]
     assert any("An epoch of the mix holds 32 of" in text for text in said)
-    report = read(run)
-    assert [each.source for each in report.by_source] == files
-    assert sum(each.score.n for each in report.by_source) == report.held_out
+    task = read(run).task("held-out")
+    assert [each.source for each in task.by_source] == files
+    assert sum(each.score.n for each in task.by_source) == task.n
 
 
 def test_a_curriculum_reaches_the_trainer_in_its_order(store, files):

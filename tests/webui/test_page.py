@@ -2,10 +2,11 @@
 
 from webui.page import ROOMS, build
 from webui.render.parts import PAGES, header
+from webui.shared import Shared
 
 
 def test_every_room_has_an_address_and_a_link(store):
-    assert [path for path, *_ in build(store).pages] == list(ROOMS) == list(PAGES)
+    assert [path for path, *_ in build(Shared(store)).pages] == list(ROOMS) == list(PAGES)
     for path in ROOMS:
         assert f'href="./{path}"' in header("")
 
@@ -16,13 +17,13 @@ def test_the_header_says_where_one_is():
 
 
 def test_programs_can_call_the_acts_and_not_the_looking(store):
-    endpoints = build(store).get_api_info()
+    endpoints = build(Shared(store)).get_api_info()
     assert set(endpoints["named_endpoints"]) == {
-        "/train", "/pause", "/continue", "/stop", "/discard", "/end", "/resume", "/delete", "/evaluate", "/load", "/unload", "/ask", "/stop_answer", "/plan", "/publish",
+        "/train", "/pause", "/continue", "/stop", "/discard", "/end", "/resume", "/delete", "/evaluate", "/load", "/unload", "/ask", "/stop_answer", "/compare", "/plan", "/publish", "/publish_again", "/retry_publishing",
     }  # fmt: skip
     assert not endpoints["unnamed_endpoints"]
 
 
 def test_looking_waits_for_nobody(store):
-    looks = [event for event in build(store).fns.values() if event.api_name.startswith("look")]
+    looks = [event for event in build(Shared(store)).fns.values() if event.api_name.startswith("look")]
     assert looks and all(not event.queue and event.concurrency_limit is None for event in looks)

@@ -1,10 +1,10 @@
 """What a page shows is made from values alone, and whatever people or models wrote stays text."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
-from core.evaluate.report import Answer, Answered, Both, Interval, Prompted, Report, Score, Settings
 from core.publish.plan import PlannedFile, PublishPlan
 from core.runs.events import (
     Begun,
@@ -25,6 +25,7 @@ from core.runs.events import (
     advance,
 )  # fmt: skip
 from tests.conftest import quick
+from tests.evaluate.reporting import general, held_out, hostile, report, sums
 from webui.render import charts, chat, evaluate, parts, publish, runs
 from webui.talks import Said, Turn
 
@@ -216,15 +217,9 @@ class TestHostileTextStaysText:
         assert not TAG.search(shown)
 
     def test_in_scores_and_answers(self):
-        answer = Answer(HOSTILE, 1, "turn")
-        both, interval = Both(0, 1), Interval(1, 0, 2)
-        report = Report(
-            held_out=1, settings=Settings(1, 8, "greedy", 100, 0.95),
-            scores=(Score("x", HOSTILE, HOSTILE, True, 1, "rows", interval, interval, interval, "better"),),
-            answers=(Answered(f"{HOSTILE}:1", HOSTILE, HOSTILE, answer, answer, both, both),),
-            prompts=(Prompted(HOSTILE, answer, answer),),
-        )  # fmt: skip
-        assert not TAG.search(evaluate.report(report))
+        found = hostile(HOSTILE)
+        shown = evaluate.report(found) + "".join(evaluate.rows(found, task, "", 9) for task in found.tasks)
+        assert not TAG.search(shown)
 
     def test_in_a_conversation(self):
         shown = chat.conversation([Turn(HOSTILE, {"tuned": Said(HOSTILE, "turn", 1, 1.0)})], HOSTILE)
@@ -286,3 +281,37 @@ def test_a_card_is_shown_with_its_head_as_code_and_without_fetching_pictures():
 )
 def test_a_duration_is_as_exact_as_an_estimate_deserves(seconds, words):
     assert parts.duration(seconds) == words
+
+
+class TestAnEvaluation:
+    def test_begins_with_the_verdict_and_says_what_was_forgotten(self):
+        shown = evaluate.report(report())
+        assert (
+            shown.index("Training helped, but something was forgotten.")
+            < shown.index("It forgot")
+            < shown.index("<svg")
+        )
+        assert 'class="verdict mixed"' in shown and 'class="forgetting hurt"' in shown
+
+    def test_has_a_card_for_each_task_with_its_verdict(self):
+        shown = evaluate.report(report(held_out(), general("no clear change")))
+        assert re.findall(r'data-task="([\w-]+)"', shown) == ["held-out", "general"]
+        assert "Training helped." in shown and "No clear forgetting" in shown
+
+    def test_shows_the_rows_of_a_kind_and_no_more_than_are_asked_for(self):
+        shown = evaluate.rows(report(), sums(), "loss", 3)
+        assert shown.count("<tr>") == 1 + 3 and "3 of 4 rows" in shown
+        assert "lost" in shown and "won</span>" not in shown
+
+    def test_names_an_answer_in_which_nothing_was_found(self):
+        shown = evaluate.rows(report(), sums(), "unread", 9)
+        assert shown.count("a number was not found") == 4 and "read as <b>6</b>" in shown
+
+    def test_draws_the_first_scores_and_lists_the_others(self):
+        four = tuple(replace(sums().scores[0], label=name) for name in "abcd")
+        shown = evaluate.report(report(replace(sums(), scores=four)))
+        assert shown.count('<div class="intervals">') == 2 and "d ↑" in shown
+
+    def test_of_none_is_a_sentence(self):
+        assert "has not been scored" in evaluate.report(None)
+        assert "There is no such row." in evaluate.rows(report(), sums(), "nothing", 9)

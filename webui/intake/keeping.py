@@ -9,10 +9,9 @@ from webui.render import keeping as render
 from webui.render.parts import hint, section
 from webui.render.train import arguments
 from webui.sets import cleaned
-from webui.shared import ON_A_SPACE, Shared, at_once, html, spoken
+from webui.shared import Shared, at_once, html, spoken
 
 SAVED_FOR = "Without what cannot be used or was left out, and with what could be mended; offered above and on the Train page."
-FOR_ALL = " Everyone who uses this Space sees it."
 FILES = "The cleaned examples, the rows that were rejected with the reason, and the report as JSON and as Markdown."
 
 
@@ -29,7 +28,7 @@ class Keeping:
         self.outputs = [self.box, self.files, self.saved, self.made]
 
     def _draw_saving(self) -> None:
-        html("<h3>As a data set</h3>" + hint(SAVED_FOR + (FOR_ALL if ON_A_SPACE else "")))
+        html("<h3>As a data set</h3>" + hint(SAVED_FOR))
         with gr.Row(elem_classes="acts"):
             self.name = gr.Textbox(
                 "", label="Name", show_label=False, placeholder="Name of the data set", max_lines=1, min_width=160, scale=3, elem_id="set-name"

@@ -10,6 +10,7 @@ PAGES = {
     "train": "Train",
     "runs": "Runs",
     "evaluate": "Evaluate",
+    "compare": "Compare",
     "chat": "Chat",
     "publish": "Publish",
 }

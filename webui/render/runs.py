@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from urllib.parse import quote
 
+from core.remote import record
 from core.runs import BUSY, ENDED, Run
 from core.runs.events import Noted, Progress, Sampled
 from core.runs.queue import ON_ACCELERATOR
@@ -19,12 +20,19 @@ STATES = {
     "failed": "failed",
     "lost": "lost",
 }
-DOING = {"train": "Training", "evaluate": "Scoring", "merge": "Merging", "push": "Publishing"}
+DOING = {
+    "train": "Training",
+    "evaluate": "Scoring",
+    "merge": "Merging",
+    "push": "Publishing",
+    "compare": "Comparing",
+}
 DONE = {
     "train": "The training is done",
     "evaluate": "The scores are ready",
     "merge": "The merged model is written",
     "push": "Published",
+    "compare": "The comparison is ready",
 }
 CONSOLE_BYTES = 16_000
 CONSOLE_LINES = 80
@@ -93,12 +101,16 @@ def status(progress: Progress, asked: Collection[str] = ()) -> str:
             return "Not started yet."
         case "queued" if "stop" in asked:
             return "Asked to stop before it began."
+        case "queued" if progress.act == "train" and progress.remote:
+            return "Training is asked for; it goes on on HF Jobs."
         case "queued" if progress.act in ON_ACCELERATOR:
             return f"{doing} is asked for; it begins as soon as no other run holds the processor."
         case "queued":
             return f"{doing} is about to begin."
         case "running" | "paused" if {"stop", "discard"} <= set(asked):
             return "Stopping: nothing is saved, and what the training made is removed."
+        case "running" if "now" in asked:
+            return "Ending: the job is canceled, and what came after its last checkpoint is lost."
         case "running" | "paused" if "stop" in asked and progress.act == "train" and not progress.trained:
             return "Stopping: the step under way is finished and a checkpoint saved."
         case "running" | "paused" if "stop" in asked:
@@ -144,7 +156,31 @@ def status_block(run: Run, progress: Progress) -> str:
     asked = run.requests() if progress.state in BUSY else ()
     return (
         f'<div class="status"><div class="status-head"><h2>{text(run.name)}</h2>{badge(progress)}</div>'
-        f"<p>{text(status(progress, asked))}</p>{bar(progress)}</div>"
+        f"<p>{text(status(progress, asked))}{machine(progress)}</p>{bar(progress)}</div>"
+    )
+
+
+def machine(progress: Progress) -> str:
+    """Which machine of HF Jobs it is, where its job stands and what the run has cost; nothing for one that is trained here."""
+    told = progress.remote
+    if not told:
+        return ""
+    lasted = f", {duration(told.seconds)}" if told.seconds else ""
+    return (
+        f" <small>{_link(told.url, told.flavor)}: {text(told.stage.lower())}{lasted}, "
+        f"${told.usd:.2f} so far at ${told.usd_per_hour:.2f} an hour</small>"
+    )
+
+
+def another_machine(run: Run) -> str:
+    """What resuming costs, where that asks HF Jobs for another machine; nothing where its job is only joined."""
+    sent = record.read(run)
+    if run.spec.compute.where == "here" or not sent or not sent.settled:
+        return ""
+    most = sent.usd_per_hour * sent.timeout_seconds / 3600
+    return hint(
+        f"This asks HF Jobs for another {sent.flavor}, which costs ${sent.usd_per_hour:.2f} an hour, and about ${most:.2f} if it "
+        "runs until its timeout. Press Resume again to agree."
     )
 
 
@@ -233,7 +269,8 @@ def can_discard(run: Run, progress: Progress) -> bool:
 
 def can_pause(run: Run, progress: Progress) -> bool:
     """Once it has begun to train."""
-    return can_discard(run, progress) and bool(progress.total_steps) and not run.pause_requested()
+    begun = can_discard(run, progress) and bool(progress.total_steps) and not run.pause_requested()
+    return begun and not progress.remote  # a machine of HF Jobs is paid for while it waits, too
 
 
 def can_go_on(run: Run, progress: Progress) -> bool:
@@ -243,6 +280,11 @@ def can_go_on(run: Run, progress: Progress) -> bool:
 def can_end(run: Run, progress: Progress) -> bool:
     """One that was asked to stop and has not done so yet."""
     return progress.state in ("running", "paused") and run.stop_requested()
+
+
+def can_publish_again(progress: Progress) -> bool:
+    """After a push that did not come to its end; nothing is trained again, and what has arrived is not sent again."""
+    return progress.act == "push" and progress.state in ("failed", "lost", "stopped")
 
 
 def can_delete(progress: Progress) -> bool:

@@ -1,14 +1,16 @@
 """What a filled-in form amounts to: in words, as a command line, as YAML."""
 
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
 from core.presets import resolve
+from core.remote.estimate import as_text
 from core.spec import RunSpec, settings
 from webui.render.data import file_name
-from webui.render.parts import hint, plain, section, table, text
+from webui.render.parts import hint, plain, section, size, table, text
 
 # Named apart from the other settings.
 FILES = ("data.files", "data.held_out_files")
@@ -20,6 +22,41 @@ TO_DATA = (
 )
 
 
+START, AGREE = "Start training", "Agree and start"
+
+
+def machine(flavor: dict[str, Any]) -> str:
+    """One of HF Jobs, in a list of choices."""
+    gpus = (
+        f"{flavor['gpus']} x {flavor['gpu']}, {size(flavor['gpu_memory'])} each"
+        if flavor["gpus"]
+        else "no GPU"
+    )
+    return f"{flavor['flavor']}: {gpus}, ${flavor['usd_per_hour']:.2f} an hour"
+
+
+def machines(flavors: Sequence[dict[str, Any]]) -> str:
+    """What HF Jobs has, the cheapest first."""
+    rows = (
+        (
+            f"<code>{text(each['flavor'])}</code>",
+            text(f"{each['gpus']} x {each['gpu']}") if each["gpus"] else "none",
+            size(each["gpu_memory"]) if each["gpus"] else "",
+            size(each["memory"]),
+            f"${each['usd_per_hour']:.2f}",
+        )
+        for each in sorted(flavors, key=lambda each: each["usd_per_hour"])
+    )
+    return section("Machines of HF Jobs", "paid by the minute, from your account at the Hub") + table(
+        ("Machine", "GPUs", "#Memory of each", "#Memory", "#An hour"), rows, "machines"
+    )
+
+
+def cost(estimate: dict[str, Any]) -> str:
+    """What a run on HF Jobs would cost, before anybody pays."""
+    return f'<p class="alert" role="alert">{text(as_text(estimate))} Press again to agree and start.</p>'
+
+
 def summary(spec: RunSpec, preset: str, overrides: dict[str, Any]) -> str:
     """What would be trained on what, what differs from the preset, and how to say it in a shell."""
     names = ", ".join(file_name(file) for file in spec.data.files)
@@ -28,13 +65,18 @@ def summary(spec: RunSpec, preset: str, overrides: dict[str, Any]) -> str:
     own = _without_files(overrides)
     return (
         f'<p class="plan">Trains <b>{text(how)}</b> of <b>{text(spec.model.base)}</b> on <b>{text(names)}</b>, '
-        f"{text(passes)}.</p>"
+        f"{text(passes)}{_elsewhere(spec)}.</p>"
         + differences(preset, overrides)
         + section("The same in a shell")
         + f'<pre class="command">{unbroken(command(preset, overrides))}</pre>'
         + section("As YAML", "for --config")
         + f'<pre class="command">{text(as_yaml(own, preset))}</pre>'
     )
+
+
+def _elsewhere(spec: RunSpec) -> str:
+    compute = spec.compute
+    return f", on <b>{text(compute.flavor or 'a machine')}</b> of HF Jobs" if compute.where != "here" else ""
 
 
 def unbroken(line: str) -> str:

@@ -205,8 +205,9 @@ class _Making:
         self.limit = device.free
         if spec.compute.memory_gb:
             self.limit = int(spec.compute.memory_gb * GB)
-        if device.kind == "cpu" and spec.compute.processes > 1:
-            self._share_the_processor(spec.compute.processes)
+        beside = spec.compute.processes // spec.compute.machines
+        if device.kind == "cpu" and beside > 1:
+            self._share_the_processor(beside)
         self.adapter = spec.method.kind != "full"
 
     def _share_the_processor(self, processes: int) -> None:
