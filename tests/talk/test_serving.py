@@ -18,6 +18,7 @@ from core.errors import RunError
 from core.talk import Talk, address
 from core.talk.desk import WAITING
 from core.talk.serve import serve_by_name
+from tests.conftest import until
 from tests.evaluate.making import tuned_run
 from webui.talks import Talks
 
@@ -184,13 +185,13 @@ def test_so_many_wait_and_one_more_is_told_to_come_back(client, url):
         connection.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
         if place == 0:
             connection.getresponse()  # it has its turn
-    while json.load(raw(url, "GET", "/health")[1])["waiting"] < WAITING:
-        time.sleep(0.01)
+    until(lambda: json.load(raw(url, "GET", "/health")[1])["waiting"] == WAITING)
     with pytest.raises(openai.InternalServerError, match="16 requests wait already") as refused:
         whole(client, **GREEDY)
     assert refused.value.status_code == 503 and refused.value.response.headers["retry-after"] == "2"
     for connection in waiting:
         connection.close()
+    until(lambda: json.load(raw(url, "GET", "/health")[1])["waiting"] == 0)
     assert whole(client, **GREEDY)
 
 
