@@ -11,6 +11,7 @@ import gradio as gr
 
 from core.errors import UserError
 from core.runs import RunStore
+from core.runs.jobs import OWNERS_TOKENS
 from webui import chat, compare, data, evaluate, publish, runs, theme, train, visitors
 from webui.render.parts import PAGES, header
 from webui.render.visitors import forgetful
@@ -47,6 +48,9 @@ def launch(runs: Path, host: str = "127.0.0.1", port: int = 7860, open_browser: 
     """Serve the page until interrupted; UserError if the port is taken."""
     store = RunStore(runs)
     shared = Shared.of_environment(store)
+    if shared.space:  # what answers on a lent GPU does so in a copy of this process
+        for name in OWNERS_TOKENS:
+            os.environ.pop(name, None)
     page = build(shared)
     try:
         _, url, _ = page.launch(

@@ -52,7 +52,7 @@ class Sessions:
         headers = Headers(scope=scope)
         trusted = not self.from_elsewhere(scope, headers)
         key = HTTPConnection(scope).cookies.get(COOKIE) if trusted else None
-        session = self.find(key)
+        known, session = key in self.kept, self.find(key)
         before = session.get(SIGNED_IN)
         if refusal := self.refused(scope, headers, session):
             await _refuse(send, *refusal)
@@ -62,7 +62,7 @@ class Sessions:
             if message["type"] == "http.response.start" and trusted:
                 if scope["path"] == "/logout":
                     session.clear()
-                for line in self.keep(key, session, before):
+                for line in self.keep(key, session, before, known):
                     MutableHeaders(scope=message).append("Set-Cookie", line)
             await send(message)
 
@@ -86,9 +86,14 @@ class Sessions:
         forget_expired(session)
         return session
 
-    def keep(self, key: str | None, session: Session, before: object) -> list[str]:
-        """Remember the session as it is after a request; the cookies to set. `before`: what had signed in until then."""
+    def keep(self, key: str | None, session: Session, before: object, was_known: bool) -> list[str]:
+        """Remember the session as it is after a request; the cookies to set.
+
+        `before` is what had signed in when the request came, `was_known` whether its name meant anything then.
+        """
         known = key in self.kept
+        if was_known and not known:
+            return []  # another request gave the session a new name meanwhile, or ended it
         if set(session) <= {"until"}:
             self.kept.pop(key or "", None)
             return [f"{COOKIE}=; Max-Age=0; {ATTRIBUTES}"] if key else []

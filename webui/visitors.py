@@ -8,6 +8,7 @@ import functools
 import inspect
 import os
 import re
+import shutil
 import threading
 import time
 from collections import OrderedDict
@@ -24,6 +25,7 @@ from core.errors import RunError, UserError
 from core.presets import resolve
 from core.runs import Run, RunStore, jobs
 from core.runs.events import BUSY
+from core.runs.jobs import DOWNLOADS
 from core.spec import RunSpec
 from webui.render import visitors as render
 from webui.render.parts import alert, size
@@ -128,7 +130,7 @@ def current() -> Visitor | None:
 class Home:
     """What is one visitor's: runs, uploads, saved data sets."""
 
-    def __init__(self, store: RunStore, sets: type[Sets] = Sets) -> None:
+    def __init__(self, store: RunStore, sets: Callable[[Path], Sets] = Sets) -> None:
         self.store = store
         self.uploads = store.root.resolve() / ".data"
         self.sets = sets(self.uploads / "sets")
@@ -144,6 +146,11 @@ class Home:
 
     def at_work(self) -> list[Run]:
         return [run for run in self.store.all() if run.progress().state in BUSY]
+
+    def forget_downloads(self) -> None:
+        """What runs fetched from the Hub can be fetched again; not while one of them may be reading it."""
+        if not self.at_work():
+            shutil.rmtree(self.store.root / DOWNLOADS, ignore_errors=True)
 
 
 class VisitorsStore(RunStore):
@@ -165,6 +172,18 @@ class LookedAt(RunStore):
         raise RunError(ask_to_sign_in())
 
 
+class VisitorsSets(Sets):
+    """The saved data sets of one visitor of a Space, for which there must be room."""
+
+    def __init__(self, folder: Path, check: Callable[[], None]) -> None:
+        super().__init__(folder)
+        self.check = check
+
+    def save(self, name: str, arguments: list[str]) -> dict:
+        self.check()
+        return super().save(name, arguments)
+
+
 class SetsLookedAt(Sets):
     """Of who has not signed in: none, and none is saved."""
 
@@ -184,6 +203,7 @@ class Space:
         self._homes: dict[str, Home] = {}
         self._talks: OrderedDict[str, SpaceTalks] = OrderedDict()
         self._changing = threading.Lock()
+        self.loading = threading.Lock()
 
     def home(self) -> Home:
         """Of whoever asks; the demo's for who has not signed in."""
@@ -207,7 +227,10 @@ class Space:
                 f"The folder of {visitor.name} here belongs to an account that had this name before; ask the owner of "
                 "this Space to move it away."
             )
-        return Home(VisitorsStore(folder, self.check))
+        return Home(
+            VisitorsStore(folder, self.check),
+            lambda sets: VisitorsSets(sets, lambda: self.has_room(self.home(), 0)),
+        )
 
     def talks(self) -> Talks:
         """The conversations of whoever asks: an account's, or an open page's."""
@@ -224,7 +247,7 @@ class Space:
     def make_room(self, asking: "SpaceTalks") -> None:
         """Close models that nobody is using for longest, so that one more can be loaded; RunError if all are in use."""
         with self._changing:
-            loaded = [each for each in self._talks.values() if each is not asking and each.state != "closed"]
+            loaded = [each for each in self._talks.values() if each is not asking and each.is_held]
         loaded.sort(key=lambda each: each.used_at)
         idle = [each for each in loaded if not each.answering]
         while len(loaded) >= self.quota.talks:
@@ -258,6 +281,9 @@ class Space:
 
     def has_room(self, home: Home, more: int) -> None:
         used = home.used_bytes()
+        if used + more > self.quota.disk_bytes:
+            home.forget_downloads()
+            used = home.used_bytes()
         if used + more > self.quota.disk_bytes:
             raise UserError(
                 f"Your runs and files take {size(used)} of the {size(self.quota.disk_bytes)} that each visitor of this "
@@ -299,12 +325,23 @@ class SpaceTalks(Talks):
         self._space = space
         self.used_at = 0.0
         self.answering = 0
+        self._beginning = False
+
+    @property
+    def is_held(self) -> bool:
+        """Whether models of this visitor are in memory, or about to be."""
+        return self._beginning or self.state != "closed"
 
     def open(self, run: Run) -> Any:
         self.used_at = time.monotonic()
-        if self.state == "closed":
-            self._space.make_room(self)
-        return super().open(run)
+        try:
+            if self.state == "closed":
+                with self._space.loading:  # of two who ask at the same moment, one sees the other
+                    self._space.make_room(self)
+                    self._beginning = True
+            return super().open(run)
+        finally:
+            self._beginning = False
 
     def begin(self, run: Run) -> Any:
         return LentTalk(run) if self._space.zero_gpu else super().begin(run)
@@ -356,6 +393,8 @@ def check_own(values: Any, uploads: Path, where: str = "") -> None:
 
 def is_path(name: str) -> bool:
     """Whether a setting's value leads somewhere on the disk, from here or from wherever it is looked for."""
+    if name.startswith("lm-eval:") and name.endswith((".yaml", ".yml")):
+        return True  # which can hold code
     outside = name.startswith(("/", "~", ".", "\\")) or ".." in re.split(r"[/\\]", name)
     return outside or os.path.exists(os.path.expanduser(name))
 

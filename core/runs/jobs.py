@@ -50,6 +50,9 @@ GRACE_TO_DISCARD = 3.0  # there is nothing to wait for
 GRACE_TO_CANCEL = (
     120.0  # for the Hub to hear that a job of HF Jobs is not wanted: left alone, it would be paid for
 )
+# On a Space they are its owner's, and with them every visitor could do and read what the owner can.
+OWNERS_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+DOWNLOADS = ".hub"  # beside a visitor's runs: what these fetched from the Hub
 # What stays of a run that is discarded; hidden files are locks.
 RECORD = ("spec.yaml", "events.jsonl", "console.log", "lock", "process", ".start", ".end", *REQUESTS)
 DISK_IS_FULL = 64_000_000  # bytes left, or fewer
@@ -266,11 +269,10 @@ def child_environment(token: str | None = None, run: Run | None = None) -> dict[
     environment.setdefault("CUDA_VISIBLE_DEVICES", "0")
     environment["PYTHONUTF8"] = "1"  # whatever the console of a Windows machine speaks
     if "SPACE_ID" in environment:
-        # They are the owner's, and with them every visitor could do and read what the owner can.
-        for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "OAUTH_CLIENT_SECRET"):
+        for name in (*OWNERS_TOKENS, "OAUTH_CLIENT_SECRET"):
             environment.pop(name, None)
         if run:  # what one visitor's token may read must not be found in a cache by another's jobs
-            environment["HF_HOME"] = str(run.folder.parent.resolve() / ".hub")
+            environment["HF_HOME"] = str(run.folder.parent.resolve() / DOWNLOADS)
     if token:
         environment["HF_TOKEN"] = token
     return environment

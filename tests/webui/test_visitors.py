@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -190,6 +191,12 @@ def test_a_setting_cannot_reach_for_what_lies_on_the_disk(shared, setting, way):
         shared.own({section: {name: [value] if several else value}})
 
 
+def test_a_task_of_lm_eval_that_is_a_file_is_refused(shared):
+    """It could name a program to run."""
+    with asking("bob"), pytest.raises(UserError, match="nothing else on its disk"):
+        shared.own({"evaluate": {"tasks": ["lm-eval:my.yaml"]}})
+
+
 def test_settings_that_name_what_anybody_may_use_are_let_through(shared, tmp_path):
     with asking("bob"):
         file = tmp_path / "own.jsonl"
@@ -287,6 +294,56 @@ def test_no_more_models_are_held_than_the_memory_is_for(tmp_path):
     older.answering = newer.answering = 0
     space.make_room(asking_too)
     assert (older.state, newer.state) == ("closed", "ready")
+
+
+def test_a_session_renamed_while_a_request_is_under_way_keeps_one_name():
+    sessions = Sessions(app=None)
+    (planted,) = sessions.keep(None, session := {"state": "x"}, None, False)
+    key = planted.partition("=")[2].partition(";")[0]
+    session["oauth_info"] = info("ada")
+    assert len(sessions.keep(key, session, None, True)) == 1  # the one that signed in
+    assert sessions.keep(key, session, None, True) == []  # one that began before it, and ended after
+    assert len(sessions.kept) == 1 and key not in sessions.kept
+
+
+def test_what_runs_fetched_goes_before_a_visitor_is_told_to_delete_a_run(space, shared):
+    space.quota = Quota(disk_bytes=100)
+    with asking("ada"):
+        fetched = shared.home.store.root / ".hub" / "model.safetensors"
+        fetched.parent.mkdir(parents=True)
+        fetched.write_bytes(bytes(200))
+        space.has_room(shared.home, 50)
+        assert not fetched.exists()
+        (shared.home.store.root / "a" / "final").mkdir(parents=True)
+        (shared.home.store.root / "a" / "final" / "model.safetensors").write_bytes(bytes(200))
+        with pytest.raises(UserError, match="delete a run"):
+            shared.sets.save("mine", [])
+
+
+def test_of_many_who_load_models_at_the_same_moment_no_more_hold_them_than_may(tmp_path):
+    space = Space(tmp_path, Quota(talks=1), True, False)
+
+    class Slow(visitors.SpaceTalks):
+        def begin(self, run: object) -> SimpleNamespace:
+            time.sleep(0.05)
+            return SimpleNamespace(
+                alive=True, ready=lambda patience: time.sleep(0.05), close=lambda: None, served=None
+            )
+
+    people = {str(number): Slow(space) for number in range(4)}
+    space._talks |= people
+    for each in people.values():
+        each.answering = 1
+
+    def load(each: Slow) -> bool:
+        try:
+            each.open(SimpleNamespace(name="a"))
+        except RunError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(load, people.values())) == 1
 
 
 def test_where_a_gpu_is_lent_by_the_minute_nothing_is_trained(tmp_path):
