@@ -316,6 +316,7 @@ class PublishSettings(Section):
     pull_request: bool = Field(False, description="Publish as a pull request instead of a commit.")
     quantization: Names = Field(
         ("q8_0",),
+        min_length=1,
         description="Number formats of the GGUF files: f16, bf16, q8_0, and what else `atelier export` lists.",
     )
     checkpoints: bool = Field(

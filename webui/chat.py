@@ -9,6 +9,11 @@ from webui.shared import POLL, READ_RUN, WRITE_RUN, Shared, html, nowhere, only_
 from webui.talks import Sampling, Turn, kept, recalled
 
 SIDES = {"both": ("tuned", "base"), "tuned": ("tuned",), "base": ("base",)}
+# For `js=`, of Ask and Stop: at once, or a second question could be asked that nobody would hear.
+ANSWERING = """() => [{__type__: 'update', value: 'Answering …', interactive: false},
+  {__type__: 'update', interactive: true}]"""
+AT_REST = """() => [{__type__: 'update', value: 'Ask', interactive: true},
+  {__type__: 'update', interactive: false}]"""
 
 
 def room(shared: Shared, page: gr.Blocks) -> None:
@@ -17,7 +22,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     with gr.Row(elem_classes="acts"):
         name = run_chooser()
         load = gr.Button("Load", elem_id="load", scale=1, min_width=110)
-        unload = gr.Button("Unload", elem_id="unload", scale=1, min_width=110)
+        unload = gr.Button("Unload", elem_id="unload", scale=1, min_width=110, interactive=False)
     memory = html(elem_id="memory")
     talk = html(render.conversation([], ""), elem_id="talk")
     message = html(elem_id="message")
@@ -34,7 +39,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
             elem_id="question",
         )
         ask = gr.Button("Ask", variant="primary", elem_id="ask", scale=1, min_width=100)
-        stop = gr.Button("Stop", elem_id="stop", scale=1, min_width=100)
+        stop = gr.Button("Stop", elem_id="stop", scale=1, min_width=100, interactive=False)
         clear = gr.Button("Clear", elem_id="clear", scale=1, min_width=100)
     with gr.Accordion("How they answer", open=False):
         with gr.Row(elem_classes="settings"):
@@ -54,9 +59,10 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     browser = gr.BrowserState(kept(None, []), storage_key="atelier.chat", secret=KEY)
 
     def look(chosen: str | None, before: str) -> list:
-        return only_news(
-            [render.memory(chosen, talks.run_name, talks.state, talks.loaded, talks.served)], before
-        )
+        held = talks.state != "closed"
+        said = render.memory(chosen, talks.run_name, talks.state, talks.loaded, talks.served)
+        now, said, news = only_news([said, str(held)], before)
+        return [now, said, gr.Button(interactive=held) if isinstance(news, str) else news]
 
     @spoken(message)
     def open_run(chosen: str | None) -> dict:
@@ -80,7 +86,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
         return before, render.conversation(before, chosen or "")
 
     quiet = {"show_progress": "hidden", "concurrency_limit": None}
-    now = {"fn": look, "inputs": [name, seen], "outputs": [seen, memory], **POLL}
+    now = {"fn": look, "inputs": [name, seen], "outputs": [seen, memory, unload], **POLL}
     page.load(shared.trained_choices, asked, name, js=READ_RUN, **POLL).then(
         recall, [name, browser], [turns, talk], **POLL
     ).then(**now)
@@ -90,13 +96,15 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     )
     load.click(open_run, name, message, api_name="load", **quiet).then(**now)
     unload.click(talks.close, None, None, api_name="unload", **quiet).then(**now)
+    asking = [ask.click, question.submit]
+    gr.on(asking, None, None, [ask, stop], js=ANSWERING, **POLL)
     gr.on(
-        [ask.click, question.submit],
+        asking,
         reply,
         [name, question, side, temperature, longest, system, turns],
         [message, turns, talk, question],
         api_name="ask",
         **quiet,
-    ).then(kept, [name, turns], browser, **POLL)
+    ).then(None, None, [ask, stop], js=AT_REST, **POLL).then(kept, [name, turns], browser, **POLL)
     stop.click(talks.stop, None, None, api_name="stop_answer", queue=False, **quiet)
     clear.click(begin_anew, None, [turns, talk, browser], **POLL)

@@ -34,8 +34,10 @@ USUAL = Request(documents=("-",))
 
 
 def room(shared: Shared, page: gr.Blocks) -> None:
-    html(f"<style>{plots.css()}</style>")
-    html(heading("Which is better?", "Runs side by side; and tuning against retrieval."))
+    html(
+        f"<style>{plots.css()}</style>"
+        + heading("Which is better?", "Runs side by side; and tuning against retrieval.")
+    )
     chosen = gr.Dropdown([], multiselect=True, label="Runs", elem_id="runs-compared", allow_custom_value=True)
     scores = html(elem_id="scores")
     with gr.Column(visible=False) as drawn:
@@ -46,6 +48,8 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     with gr.Row(elem_classes="acts"):
         name = run_chooser()
         begin = gr.Button("Compare", variant="primary", elem_id="compare", scale=1, min_width=180)
+    message = html(elem_id="message")
+    status = html(elem_id="status")
     upload = drop_zone("Documents to find passages in", "upload-documents")
     documents = gr.Dropdown(
         [], multiselect=True, filterable=False, label="Documents", visible=False, elem_id="documents"
@@ -64,8 +68,6 @@ def room(shared: Shared, page: gr.Blocks) -> None:
                     (USUAL.passage_tokens, "Most tokens of passages", "passage-tokens"),
                 )
             )
-    message = html(elem_id="message")
-    status = html(elem_id="status")
     found = html(elem_id="found")
     download = gr.DownloadButton(
         "Download the comparison (HTML)", visible=False, size="md", elem_id="download"

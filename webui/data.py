@@ -34,6 +34,7 @@ LEAD = "Show it examples, in whatever file you have them. They are checked line 
 
 def room(shared: Shared, page: gr.Blocks) -> None:
     chosen, settings, shown, readings = chosen_data(), chosen_settings(), nowhere(), Readings()
+    usable = nowhere()  # "yes" if what is chosen was read without an error
     html(heading("What should the model learn?", LEAD))
     sources = Sources(shared)
     message = html(elem_id="message")
@@ -63,6 +64,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
             drop: gr.CheckboxGroup(choices=codes, value=state["drop"], visible=bool(codes)),
             tokens: shared.short(render.tokens(seen)),
             use: gr.update(value=USE, interactive="error" not in seen),
+            usable: "" if "error" in seen else "yes",
             message: shared.short(render.nothing(seen)),
         }
         return {component: value for part in parts for component, value in part.items()} | drawn
@@ -94,14 +96,14 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     def leave_out(codes: list[str], state: dict) -> dict:
         return {chosen: FRESH | state | {"drop": codes}}
 
-    everything = [shown, busy, message, use, report, examples, problems, drop, tokens]
+    everything = [shown, usable, busy, message, use, report, examples, problems, drop, tokens]
     for part in (sources, mixture, columns, lengths, keeping):
         everything += part.outputs
     blank = {part: "" for part in (report, examples, problems, tokens, lengths.plot, lengths.costs)} | {
         hidden: gr.update(visible=False)
         for hidden in (mixture.box, columns.box, drop, lengths.row, keeping.box)
     }
-    blank[use] = gr.update(value=USE, interactive=False)
+    blank |= {use: gr.update(value=USE, interactive=False), usable: ""}
     changed = [chosen.change, settings.change]
     gr.on(changed, None, None, busy, js=at_once(READING), **HIDDEN)
     gr.on(
@@ -109,7 +111,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
         trigger_mode="multiple", concurrency_limit=READERS, **HIDDEN,
     )  # fmt: skip
     page.load(sources.restore, chosen, [sources.source, *sources.panels], **HIDDEN)
-    sources.listen(chosen, message, **HIDDEN)
+    sources.listen(chosen, message, use, usable, **HIDDEN)
     mixture.listen(chosen, message, **HIDDEN)
     columns.listen(chosen, message, **HIDDEN)
     lengths.listen(settings, message, **HIDDEN)

@@ -3,7 +3,7 @@
 import gradio as gr
 
 from core import children
-from core.errors import UserError
+from core.errors import PublishError, UserError
 from core.publish.gguf import formats
 from core.publish.job import last
 from core.publish.plan import asked as settings_asked
@@ -12,7 +12,7 @@ from core.runs import jobs
 from webui.render import publish as render
 from webui.render import runs as render_run
 from webui.render.parts import heading, hint
-from webui.render.runs import notes_after_training, published, status_block
+from webui.render.runs import notes_of_act, published, status_block
 from webui.shared import (
     POLL,
     READ_RUN,
@@ -97,7 +97,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     message = html(elem_id="message")
     status = html(elem_id="status")
     planned = html(elem_id="plan")
-    with gr.Accordion("The model card", visible=False, elem_id="card-box") as card_box:
+    with gr.Accordion("The model card", open=False, visible=False, elem_id="card-box") as card_box:
         card = gr.Markdown(elem_id="card")
     asked, seen = nowhere(), nowhere()
 
@@ -131,7 +131,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
             return only_news([render.nothing(), False], before)
         progress = shared.progress(run)
         mine = progress.act in ("push", "merge", "export")
-        shown = status_block(run, progress) + notes_after_training(progress) if mine else ""
+        shown = status_block(run, progress) + notes_of_act(progress) if mine else ""
         failed = render_run.can_publish_again(progress)
         return only_news([shown + published(progress), failed], before)
 
@@ -150,7 +150,10 @@ def room(shared: Shared, page: gr.Blocks) -> None:
 
     @spoken(message)
     def show_plan(chosen: str | None, *values) -> dict:
-        found = plan(shared.run(chosen), **options(values))
+        try:
+            found = plan(shared.run(chosen), **options(values))
+        except PublishError as error:
+            raise PublishError(render.on_the_page(str(error))) from None
         return {
             planned: render.plan(found),
             card: render.card(found.card),

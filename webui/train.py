@@ -11,7 +11,7 @@ from webui import forms
 from webui.chosen import FRESH, OTHER, chosen_data, chosen_settings, fresh, offered, overrides, preset_of
 from webui.render import train as render
 from webui.render.parts import heading
-from webui.shared import SAMPLE, Shared, html, nowhere, spoken
+from webui.shared import SAMPLE, Shared, at_once, html, nowhere, spoken
 
 ESTIMATING = 300.0  # seconds: the examples are read and their tokens counted
 GO = "name => { if (name) location.href = './runs?run=' + encodeURIComponent(name) }"
@@ -118,6 +118,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
         offer_machines, fields["compute.where"], [message, machines, fields["compute.flavor"]], **hidden
     )
     given = [data, preset, name, agreed, *fields.values()]
-    start.click(begin, given, [message, began, agreed, start], api_name="train").then(
+    start.click(None, None, message, js=at_once("Starting …"), **hidden)
+    start.click(begin, given, [message, began, agreed, start], api_name="train", show_progress="hidden").then(
         None, began, None, js=GO
     )

@@ -20,6 +20,7 @@ from core.errors import DataError, TextError
 from core.evaluate.bootstrap import ENOUGH_ROWS
 from core.evaluate.generate import answer, room
 from core.evaluate.report import Answer
+from core.evaluate.unusable import unusable
 from core.runs.events import Staged
 from core.runs.store import Run
 from core.spec import RunSpec
@@ -41,15 +42,19 @@ class Questions:
 def questions_of(run: Run, spec: RunSpec, request: Request) -> Questions:
     """Examples to ask, evenly spread over those there are; DataError if there is none. None that was trained on: what
     the tuned model has learnt by heart says nothing of new questions."""
-    notes = []
+    notes: list[str] = []
+    unused = 0  # rows of which no question could be made
     if request.questions:
-        every = read((request.questions,), reading_of(spec.data)).examples
+        report = read((request.questions,), reading_of(spec.data))
+        every, unused, notes = report.examples, report.rejected, [*unusable(report)]
         where = visible(Path(request.questions).name)
         trained = _trained_on(spec, every)
         if trained is None:
-            notes = ["Whether questions were trained on cannot be told: the data of the run are gone."]
+            notes.append("Whether questions were trained on cannot be told: the data of the run are gone.")
         elif trained.any():
-            notes = [f"{trained.sum():,} of {len(every):,} questions were trained on, and were not asked."]
+            notes.append(
+                f"{trained.sum():,} of {len(every):,} questions were trained on, and were not asked."
+            )
             every = every.take(every.places[~trained])
     else:
         chosen = select(spec.data)
@@ -62,13 +67,13 @@ def questions_of(run: Run, spec: RunSpec, request: Request) -> Questions:
         and any(message.role == "user" for message in example.messages[:-1])
     ]
     if not asking:
-        why = f" {notes[0]}" if notes else ""
+        why = "".join(f" {note}" for note in notes)
         raise DataError(
             f"There is no question with an answer in {where}.{why} Name a file of other ones with --questions."
         )
     count = min(request.most_questions, len(asking))
     return Questions(
-        [asking[place * len(asking) // count] for place in range(count)], len(asking), tuple(notes)
+        [asking[place * len(asking) // count] for place in range(count)], len(asking) + unused, tuple(notes)
     )
 
 

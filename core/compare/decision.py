@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from core.compare.retrieval import Decision, Measured, Price, Way, difference
-from core.evaluate.bootstrap import ENOUGH_ROWS
+from core.evaluate.bootstrap import ENOUGH_ROWS, clear
 from core.evaluate.report import Interval
 from core.evaluate.reports.words import count, in_brackets, number
 
@@ -23,7 +23,8 @@ UNDECIDED = {
 
 
 def decide(measured: Measured, n: int, prices: Mapping[Way, Price], timed: int) -> Decision:
-    """By the intervals of one measure's differences, each of which is clear if it leaves out zero.
+    """By the intervals of one measure's differences, each of which is clear if it leaves out zero and
+    enough rows differ.
 
     One way alone is named only if it is clearly better than the base and than the other alone, and nothing is clearly
     better still; both together only if they are clearly better than each.
@@ -38,11 +39,11 @@ def decide(measured: Measured, n: int, prices: Mapping[Way, Price], timed: int) 
     onto_passages = of("tuned with passages", "base with passages")
     together = of("tuned with passages", "base")
     sentences = (
-        _effect("Tuning alone", tuning, measured, n),
-        _effect("Passages alone", passages, measured, n),
-        _effect("Tuning instead of passages", apart, measured, n),
-        _effect("Passages on top of tuning", onto_tuning, measured, n),
-        _effect("Tuning on top of passages", onto_passages, measured, n),
+        _effect("Tuning alone", tuning, measured),
+        _effect("Passages alone", passages, measured),
+        _effect("Tuning instead of passages", apart, measured),
+        _effect("Passages on top of tuning", onto_tuning, measured),
+        _effect("Tuning on top of passages", onto_passages, measured),
         cost(prices, timed),
     )
     if n < ENOUGH_ROWS:
@@ -77,13 +78,8 @@ def seconds(value: float) -> str:
     return f"{value:.2g} s" if value >= 0.1 else f"{value * 1000:.0f} ms"
 
 
-def clear(interval: Interval, n: int) -> bool:
-    """Whether an interval of a difference leaves out zero, with rows enough to say so."""
-    return n >= ENOUGH_ROWS and (_above(interval) or _below(interval))
-
-
-def _effect(what: str, interval: Interval, measured: Measured, n: int) -> str:
-    if not clear(interval, n):
+def _effect(what: str, interval: Interval, measured: Measured) -> str:
+    if not clear(interval):
         how = "makes no clear difference" if what.startswith("Tuning") else "make no clear difference"
     else:
         how = "helps" if _above(interval) else "hurts"
@@ -92,8 +88,8 @@ def _effect(what: str, interval: Interval, measured: Measured, n: int) -> str:
 
 
 def _above(interval: Interval) -> bool:
-    return interval.low > 0
+    return clear(interval) and interval.low > 0
 
 
 def _below(interval: Interval) -> bool:
-    return interval.high < 0
+    return clear(interval) and interval.high < 0

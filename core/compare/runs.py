@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from core.errors import RunError
-from core.evaluate.bootstrap import ENOUGH_ROWS
+from core.evaluate.bootstrap import ENOUGH_ROWS, clear
 from core.evaluate.bootstrap import compare as paired
 from core.evaluate.report import Interval, Report, Row, Score, TaskReport, read
 from core.runs.events import Begun, Continued, Event, HeldOut, Paused, Progress, Stepped, Trained
@@ -48,7 +48,7 @@ class Cost:
     tokens: float
     steps: int
     memory_bytes: int  # the most that was measured at a step
-    device: str  # where the latest act ran: cpu, GPU 0, a machine of HF Jobs
+    device: str  # where it was trained: cpu, GPU 0, a machine of HF Jobs
     usd: float | None  # of a machine that is paid by the hour; None where nobody sends a bill
 
 
@@ -306,7 +306,7 @@ def _clearly_better(
     marks = [_marks(tasks[run], scores[run]) for run in (one, other)]
     if all(each is not None for each in marks):
         difference = paired(marks[1], marks[0]).difference
-        return difference.low > 0 if sign > 0 else difference.high < 0
+        return clear(difference) and (difference.low > 0) == (sign > 0)
     mine, theirs = scores[one].tuned, scores[other].tuned
     return mine.low > theirs.high if sign > 0 else mine.high < theirs.low
 
@@ -361,7 +361,7 @@ def _cost(progress: Progress, work: Work) -> Cost:
         tokens=work.tokens,
         steps=progress.step,
         memory_bytes=max((each.memory_bytes for each in progress.steps), default=0),
-        device=f"HF Jobs, {remote.flavor}" if remote else _device(progress.device),
+        device=f"HF Jobs, {remote.flavor}" if remote else _device(progress.trained_on),
         usd=remote.usd if remote else None,
     )
 

@@ -1,7 +1,7 @@
 """How sure a score is: percentile bootstrap over rows (Efron and Tibshirani 1993, chapter 13), paired for a difference."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,7 +10,8 @@ from core.evaluate.report import Interval, Verdict
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
-ENOUGH_ROWS = 6  # fewer cannot reach 95 % even if all agree: a sign test gives 2 * 0.5**5 = 0.06
+# Fewer that differ cannot reach 95 % even if all agree: a sign test gives 2 * 0.5**5 = 0.06. Rows alike say nothing.
+ENOUGH_ROWS = 6
 DRAWS_AT_ONCE = 2**22  # 32 MB of row numbers
 
 # Of the sums over rows, (draws,) or (draws, counts), and of the rows' weights, (draws,), the scores: (draws,).
@@ -64,22 +65,29 @@ def compare(
     of = {name: float(value(once @ side, once @ weights)[0]) for name, side in given.items()}
     resampled = {name: np.concatenate(parts) for name, parts in drawn.items()}
     intervals = {name: _interval(of[name], resampled[name]) for name in given}
-    difference = (
-        _interval(of["tuned"] - of["base"], resampled["tuned"] - resampled["base"])
-        if len(given) == 2
-        else None
-    )
+    difference = None
+    if len(given) == 2:
+        unlike = (given["tuned"] != given["base"]).reshape(len(weights), -1).any(axis=1)
+        difference = replace(
+            _interval(of["tuned"] - of["base"], resampled["tuned"] - resampled["base"]),
+            differ=int(unlike.sum()),
+        )
     return Comparison(len(weights), intervals.get("base"), intervals.get("tuned"), difference)
 
 
 def verdict(compared: Comparison, higher_is_better: bool) -> Verdict | None:
-    """Whether the interval of the difference leaves out zero, and on which side; never clear with very few rows."""
+    """Whether the difference is clear, and in which direction."""
     if compared.difference is None:
         return None
-    low, high = compared.difference.low, compared.difference.high
-    if compared.n < ENOUGH_ROWS or low <= 0 <= high:
+    if not clear(compared.difference):
         return "no clear change"
-    return "helped" if (low > 0) == higher_is_better else "hurt"
+    return "helped" if (compared.difference.low > 0) == higher_is_better else "hurt"
+
+
+def clear(difference: Interval) -> bool:
+    """Whether the interval of a difference leaves out zero, and enough rows differ to say so, if they were counted."""
+    enough = difference.differ is None or difference.differ >= ENOUGH_ROWS
+    return enough and not difference.low <= 0 <= difference.high
 
 
 def _draws(rows: int, seed: int) -> Iterator[np.ndarray]:

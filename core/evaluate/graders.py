@@ -15,8 +15,20 @@ from core.evaluate.metrics import Measure
 
 Mark = Callable[[str, str], float]  # of an answer beside its reference
 
-DIGITS = re.compile(r"[-−]?\d[\d,_\u202f\u00a0]*(?:\.\d+)?|[-−]?\.\d+")
-GROUPING = str.maketrans({"−": "-"} | dict.fromkeys(",_\u202f\u00a0", ""))
+# A comma groups three digits, and stands for the point before one or two or after a lone 0; in 1,2,3 it does neither.
+NUMBER = re.compile(
+    r"""
+    (?:(?<![\w.])[-−])?                                # the 4 of 3-4 is no -4
+    (?: (?<!\d,) [1-9]\d{0,2}(?:,\d{3})+ (?!\d|,\d) (?:\.\d+)?          # 1,200.50
+      | (?<!\d,) (?:(?:{spaced}|\d+),\d{1,2}|0,\d+) (?!\d|,\d)          # 1 200,50
+      | (?:{spaced}|\d+)(?:\.\d+)?                                      # 1 200.50
+      | (?<!\d)\.\d+
+    )
+    """.replace("{spaced}", r"\d{1,3}(?:[_\u202f\u00a0]\d{3})+(?!\d)"),
+    re.VERBOSE,
+)
+JOINED = str.maketrans({"−": "-"} | dict.fromkeys("_\u202f\u00a0", ""))
+DECIMAL_COMMA = re.compile(r"(?<=\b0),|,(?=\d{1,2}$)")
 SECONDS = 5  # in which an expression must be understood
 
 
@@ -47,16 +59,18 @@ def find_number(text: str) -> str | None:
     """The first number after the last ####, else the last of all, as it stands there; None if there is none.
 
     "3 + 4 = 7\\n#### 7 apples" -> "7"        "That makes $1,200.50." -> "1,200.50"        "Many." -> None
+
+    Digits are grouped by commas, underscores or spaces that do not break; a plain space may as well stand between two.
     """
     before, marked, after = text.rpartition("####")
-    if marked and (found := DIGITS.search(after)):
-        return found[0].rstrip(",")
-    found = DIGITS.findall(before if marked else text)
-    return found[-1].rstrip(",") if found else None
+    if marked and (found := NUMBER.search(after)):
+        return found[0]
+    found = NUMBER.findall(before if marked else text)
+    return found[-1] if found else None
 
 
 def same_number(answer: str, reference: str) -> float:
-    """1 if both hold a number, and the same: 1,200 is 1200.00."""
+    """1 if both hold a number, and the same: 1,200 is 1200.00, and 12,5 is 12.5."""
     said, right = find_number(answer), find_number(reference)
     return float(said is not None and right is not None and _value(said) == _value(right))
 
@@ -78,8 +92,13 @@ def same_expression(answer: str, reference: str) -> float:
 
 
 def _parsed(text: str) -> list:
+    """What is boxed last, alone, or else what can be read of the whole; the parser joins boxes into a set."""
     from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse
 
+    from core.data.prepared.sets import boxed
+
+    if last := boxed(text):
+        text = rf"\boxed{{{last}}}"
     wanted = (LatexExtractionConfig(boxed_match_priority=0), ExprExtractionConfig())
     return parse(text, extraction_config=wanted, parsing_timeout=_seconds())
 
@@ -91,7 +110,7 @@ def _seconds() -> int | None:
 
 def _value(number: str) -> Decimal:
     try:
-        return Decimal(number.translate(GROUPING))
+        return Decimal(DECIMAL_COMMA.sub(".", number.translate(JOINED)).replace(",", ""))
     except InvalidOperation:
         return Decimal("NaN")  # which nothing is equal to
 

@@ -5,6 +5,7 @@ atelier evaluate RUN --task lm-eval:hellaswag        atelier evaluate RUN --task
 lm-eval is installed by who wants it (pip install lm_eval==0.4.13), and is loaded only here.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -29,7 +30,11 @@ Sample = dict[str, Any]  # as lm-eval logs them
 
 
 def check(name: str) -> None:
-    """SpecError, in one sentence, if lm-eval is not installed."""
+    """SpecError, in one sentence, if lm-eval is not installed, or a visitor of a Space brings a file for it."""
+    if "SPACE_ID" in os.environ and Path(name.removeprefix(HARNESS)).suffix in YAML:
+        raise SpecError(
+            f"The task {name} is a file of lm-eval, which can run any code: on a Space name one of lm-eval's own tasks."
+        )
     if find_spec("lm_eval") is None:
         raise SpecError(f"The task {name} needs lm-eval: install it with `pip install lm_eval==0.4.13`.")
 

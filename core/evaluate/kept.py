@@ -6,10 +6,13 @@ All of it can be deleted at any time: see core/cache.py.
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from fnmatch import fnmatch
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import TypeVar
 
+import torch
+import transformers
 from transformers import AutoConfig
 
 from core import cache
@@ -17,6 +20,11 @@ from core.presets import base_model
 from core.spec import RunSpec
 
 FILE = "found.json"
+# What a model's answers come of: weights, settings, and how texts become tokens.
+WEIGHED = (
+    "*.safetensors", "*.bin", "*.model", "config.json", "adapter_config.json", "generation_config.json",
+    "chat_template.jinja", "tokenizer*.json", "vocab.*", "merges.txt", "added_tokens.json", "special_tokens_map.json",
+)  # fmt: skip
 Found = TypeVar("Found")
 
 
@@ -49,14 +57,15 @@ def base_digest(spec: RunSpec) -> str:
 
 
 def folder_digest(folder: Path) -> str:
-    """Of a model's or adapter's weights and settings."""
+    """Of a model's or adapter's weights, settings and tokenizer."""
     digest = sha256()
     for path in sorted(folder.iterdir()):
-        if path.suffix == ".safetensors" or path.name in ("config.json", "adapter_config.json"):
+        if any(fnmatch(path.name, pattern) for pattern in WEIGHED):
             with path.open("rb") as file:
                 digest.update(path.name.encode() + file_digest(file, "sha256").digest())
     return digest.hexdigest()
 
 
 def _key(parts: Sequence[object]) -> str:
-    return cache.key_of(cache.code_of("evaluate"), *parts)
+    libraries = (torch.__version__, transformers.__version__)
+    return cache.key_of(cache.code_of("evaluate"), libraries, *parts)

@@ -24,7 +24,8 @@ class Measure:
 PERPLEXITY = Measure(
     "perplexity",
     "Perplexity",
-    "exp of the mean negative log-likelihood per trained token, token-weighted over the held-out rows",
+    "between how many tokens the model wavers, in effect: exp of the mean negative log-likelihood per trained token, "
+    "token-weighted over the held-out rows",
     higher_is_better=False,
 )
 TOKEN_ACCURACY = Measure(

@@ -11,6 +11,7 @@ from core.errors import RunError
 from core.runs.store import Run
 
 FILE = "evaluation.json"  # in the run's reports/
+LATEST = "latest.json"  # beside it: what was scored last, and nothing of before
 Side = Literal["base", "tuned", "merged"]
 Kind = Literal["likelihood", "generation", "choice"]
 Verdict = Literal["helped", "no clear change", "hurt"]
@@ -24,6 +25,7 @@ class Interval:
     value: float
     low: float
     high: float
+    differ: int | None = None  # of a difference: rows in which the sides differ; None if not counted
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,11 @@ class Settings:
     finds: str = (
         ""  # what the grader takes out of an answer, such as "a number"; empty: nothing, it marks the whole
     )
-    max_samples: int | None = None  # as it was asked for
+    max_samples: int | None = None  # as it was asked for, like all that follow
+    num_samples: int | None = None
+    gen_only: bool = False
+    longest: int | None = None  # of answers, in tokens, whatever the task says
+    source: str | None = None  # the user's own copy of the task's data set
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """A task, put to the models on the bench -> what the report says of it. One function for each kind of task."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from core.data.examples import Example
 from core.data.store import Examples
 from core.errors import TrainError
 from core.evaluate import bootstrap, metrics
@@ -17,6 +19,7 @@ from core.evaluate.likelihood import Likelihood
 from core.evaluate.metrics import Measure
 from core.evaluate.report import Answer, Both, Row, Score, Settings, Sourced, TaskReport
 from core.evaluate.tasks import Task
+from core.evaluate.unusable import unusable
 from core.text.encode import encode
 
 HIGHEST_MEAN_NLL = 700.0  # nats a token: exp of more is no number, and guessing among 150,000 tokens gives 12
@@ -24,35 +27,68 @@ LISTED = 1000  # rows that a report lists; of more, so many, evenly spread
 TABLE = {each.name: each for each in vars(metrics).values() if isinstance(each, Measure)}
 
 
-def score(
-    bench: Bench, task: Task, held_out: Examples, source=None, num_samples: int | None = None
-) -> TaskReport:
-    """DataError where the task's rows cannot be had, TrainError where a model gives no numbers.
+@dataclass(frozen=True)
+class Fetched:
+    """A task with its rows, before any model is opened: as conversations where those are read as they were trained."""
 
-    `source` is the user's own copy of a data set on the Hub; `num_samples` bounds the rows of a generation task.
-    """
+    task: Task
+    rows: Items
+    shots: int
+    conversations: Sequence[Example] | None = None
+    unused: int = 0  # rows of its file that cannot be used
+    notes: tuple[str, ...] = ()
+
+    @property
+    def available(self) -> int:
+        rows = self.rows.rows if self.conversations is None else self.conversations
+        return len(rows) + self.unused
+
+
+def fetch(task: Task, held_out: Examples, shots: int | None, source: Path | None) -> Fetched:
+    """DataError where the rows cannot be had. `source` is the user's own copy of a data set on the Hub; `shots` are the
+    task's own unless given."""
+    from core.data import read
+
+    own = task.kind == "likelihood" and (task.examples.held_out or task.examples.conversations)
+    shots = 0 if own or task.examples.held_out else task.shots.count if shots is None else shots
+    unused, notes = 0, ()
+    if task.examples.conversations:
+        report = read([str(task.folder / task.examples.file)])
+        unused, notes = report.rejected, unusable(report)
+    if own:
+        examples = held_out if task.examples.held_out else report.examples
+        return Fetched(task, Items([], []), shots, examples, unused, notes)
+    if task.examples.held_out:
+        return Fetched(task, Items(of_examples(held_out), []), shots)
+    found = items(task, shots, source)
+    if found.shown and not (task.shots.examples and (source is None or source.is_dir())):
+        taken = "first row is" if len(found.shown) == 1 else f"first {len(found.shown)} rows are"
+        notes = (
+            *notes,
+            f"The {taken} shown solved before each question, so {len(found.rows):,} are left to ask.",
+        )
+    return Fetched(task, found, shots, None, unused, notes)
+
+
+def score(bench: Bench, fetched: Fetched, num_samples: int | None = None) -> TaskReport:
+    """TrainError where a model gives no numbers. `num_samples` bounds the rows of a generation task."""
     before = bench.seconds
-    shots = task.shots.count if bench.spec.evaluate.shots is None else bench.spec.evaluate.shots
-    made = KINDS[task.kind](bench, task, held_out, source, shots, num_samples)
+    made = KINDS[fetched.task.kind](bench, fetched, num_samples)
     return replace(made, seconds=bench.seconds - before)
 
 
-def _likelihood(
-    bench: Bench, task: Task, held_out: Examples, source, shots: int, num_samples: int | None
-) -> TaskReport:
+def _likelihood(bench: Bench, fetched: Fetched, num_samples: int | None) -> TaskReport:
     settings = bench.spec.evaluate
-    notes: list[str] = []
-    if task.examples.held_out or task.examples.conversations:
-        rows, shown, available, left = _conversations(bench, task, held_out)
+    task, found, shots, available = fetched.task, fetched.rows, fetched.shots, fetched.available
+    notes = [*fetched.notes]
+    if fetched.conversations is not None:
+        rows, shown, left = _conversations(bench, fetched.conversations)
         if left:
             notes.append(
-                f"{left:,} of {available:,} rows cannot be written by the template, or have no answer left."
+                f"{left:,} of {len(fetched.conversations):,} rows cannot be written by the template, or have no answer left."
             )
-        shots = 0  # conversations are read as they were trained
     else:
-        found = items(task, shots, source)
-        available = len(found.rows)
-        chosen = [found.rows[place] for place in spread(available, settings.max_samples)]
+        chosen = [found.rows[place] for place in spread(len(found.rows), settings.max_samples)]
         pairs = [(item, _asked(bench, task, found, item, item.reference)) for item in chosen]
         rows = [row for _, row in pairs if row]
         shown = [item for item, row in pairs if row]
@@ -100,24 +136,18 @@ def _likelihood(
     )
 
 
-def _generation(
-    bench: Bench, task: Task, held_out: Examples, source, shots: int, num_samples: int | None
-) -> TaskReport:
+def _generation(bench: Bench, fetched: Fetched, num_samples: int | None) -> TaskReport:
     settings = bench.spec.evaluate
-    if task.examples.held_out:
-        found = Items(of_examples(held_out), [])
-        most = settings.answers
-        shots = 0
-    else:
-        found = items(task, shots, source)
-        most = settings.max_samples
+    task, found, shots, available = fetched.task, fetched.rows, fetched.shots, fetched.available
+    most = settings.answers if task.examples.held_out else None
     most = min((each for each in (most, settings.max_samples, num_samples) if each is not None), default=None)
     chosen = [found.rows[place] for place in spread(len(found.rows), most)]
-    asked, notes = bench.askable(
+    asked, left = bench.askable(
         [with_shots(item, found.shown, task.written) for item in chosen], task.written
     )
+    notes = [*fetched.notes, *left]
     if not asked:
-        return _nothing(bench, task, len(found.rows), shots, notes)
+        return _nothing(bench, task, available, shots, notes)
     longest = _longest(bench, task)
     asked_items, prompts = zip(*asked, strict=True)
     sides = bench.answers(f"answers {task.label}", prompts, longest, task.stop)
@@ -148,25 +178,23 @@ def _generation(
         return _score(GRADERS[main].measure, "answers", part, None, _value(GRADERS[main]))
 
     return replace(
-        _report(bench, task, len(found.rows), shots, scores, shown, said, marks, of, notes),
+        _report(bench, task, available, shots, scores, shown, said, marks, of, notes),
         tokens=sum(each.tokens for answers in said.values() for each in answers),
     )
 
 
-def _choice(
-    bench: Bench, task: Task, held_out: Examples, source, shots: int, num_samples: int | None
-) -> TaskReport:
-    found = items(task, shots, source)
+def _choice(bench: Bench, fetched: Fetched, num_samples: int | None) -> TaskReport:
+    task, found, shots, available = fetched.task, fetched.rows, fetched.shots, fetched.available
     chosen = [found.rows[place] for place in spread(len(found.rows), bench.spec.evaluate.max_samples)]
     pairs = [(item, [_asked(bench, task, found, item, choice) for choice in item.choices]) for item in chosen]
     fitting = [(item, rows) for item, rows in pairs if all(rows)]
-    notes = []
+    notes = [*fetched.notes]
     if len(fitting) < len(chosen):
         notes.append(
             f"{len(chosen) - len(fitting)} of {len(chosen)} questions are longer than the model's context."
         )
     if not fitting:
-        return _nothing(bench, task, len(found.rows), shots, notes)
+        return _nothing(bench, task, available, shots, notes)
     shown = [item for item, _ in fitting]
     sides = bench.likelihoods(f"chooses in {task.label}", [row for _, rows in fitting for row in rows])
     _check_numbers(sides)
@@ -190,17 +218,14 @@ def _choice(
         part = {side: [values[at] for at in places] for side, values in marks[main].items()}
         return _score(TABLE[main], "rows", part, None, bootstrap.mean)
 
-    return _report(bench, task, len(found.rows), shots, scores, shown, said, marks, of, notes)
+    return _report(bench, task, available, shots, scores, shown, said, marks, of, notes)
 
 
 KINDS = {"likelihood": _likelihood, "generation": _generation, "choice": _choice}
 
 
-def _conversations(bench: Bench, task: Task, held_out: Examples) -> tuple[list, list[Item], int, int]:
-    """Rows as training encodes them, each as an item to show, how many examples there are, and how many give no row."""
-    from core.data import read
-
-    examples = held_out if task.examples.held_out else read([str(task.folder / task.examples.file)]).examples
+def _conversations(bench: Bench, examples: Sequence[Example]) -> tuple[list, list[Item], int]:
+    """Rows as training encodes them, each as an item to show, and how many examples give no row."""
     text, train = bench.pair.text, bench.spec.train
     encoding = encode(examples, text.tokenizer, text.template, train.max_length, train.overlong)
     places = spread(len(encoding.rows), bench.spec.evaluate.max_samples)
@@ -218,7 +243,7 @@ def _conversations(bench: Bench, task: Task, held_out: Examples) -> tuple[list, 
                 example.messages[-1].content,
             )
         )
-    return rows, shown, len(examples), len(examples) - len(encoding.rows)
+    return rows, shown, len(examples) - len(encoding.rows)
 
 
 def _asked(bench: Bench, task: Task, found: Items, item: Item, said: str):

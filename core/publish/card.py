@@ -10,7 +10,7 @@ from core.evaluate.report import Report, Score, TaskReport, read
 from core.evaluate.reports.words import in_brackets
 from core.models import by_hub_id
 from core.presets import data_file
-from core.publish.gate import GGUF, compared
+from core.publish.gate import GGUF, MODELFILE, compared, compared_files
 from core.publish.usage import base_on_hub, usage
 from core.runs.events import Progress
 from core.runs.store import Run
@@ -102,7 +102,7 @@ def card(
             run.name,
             repo_id or run.name,
             quantization,
-            (run.folder / GGUF / "Modelfile").is_file(),
+            any(path.name == MODELFILE for path in compared_files(run, quantization)),
         ),
         stops="` or `".join(record["stop_tokens"]),
         compared="## Compared before it was published\n\n"

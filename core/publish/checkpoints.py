@@ -133,10 +133,10 @@ def push_checkpoint(run: Run, name: str) -> str:
     """Send one checkpoint, whole, in one commit; its address. PublishError, or OSError if it is gone."""
     from core.publish.hub import Upload, push
     from core.publish.job import cleaned
-    from core.publish.plan import publishable
+    from core.publish.publishable import publishable
 
     publish, folder = run.spec.publish, run.folder / SENDING
-    _hold(run.checkpoints / name, folder)
+    hold(run.checkpoints / name, folder)
     try:
         files = publishable(folder)
         if not any(path.suffix == ".safetensors" for path in files):
@@ -154,7 +154,7 @@ def push_checkpoint(run: Run, name: str) -> str:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _hold(checkpoint: Path, folder: Path) -> None:
+def hold(checkpoint: Path, folder: Path) -> None:
     """Second names for its files, so that they outlive its being deleted; copies where the disk knows no second names."""
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -15,6 +15,7 @@ from core.presets import base_model
 from core.publish import llama_cpp as converter
 from core.publish import ollama as ollama_writer
 from core.publish import parity
+from core.publish.gate import MODELFILE
 from core.publish.gguf.formats import Format, format_named, size_in
 from core.publish.gguf.reading import Stored, check_says, check_tensors
 from core.publish.gguf.shapes import shape_of
@@ -29,7 +30,10 @@ from core.train import disk
 from core.train.model import ROOM, free_memory
 
 FOLDER = "gguf"  # in the run
-MODELFILE = "Modelfile"
+UNTOLD = (
+    "Positions, biases and the size of heads were not compared: transformers reads them from no GGUF file of this kind, and "
+    "took them from the model itself."
+)
 
 
 def export(
@@ -164,7 +168,11 @@ class _Export:
             count, skipped = parity.compare_ids(self.text, reads, path.name)
         except UserError as error:
             return found(passed=False, conversations=0, noise=None, mismatch=str(error))
-        limits = parity.unlike(self.text, reads)
+        limits = (
+            *self.notes,
+            *parity.unlike(self.text, reads),
+            *([UNTOLD] if self._untold() is not None else []),
+        )
         wanted = self.voice()
         got = listen(self._load(path.parent, path.name), self.text)
         noise = parity.noise(wanted.logits, got.logits)
@@ -172,7 +180,7 @@ class _Export:
         why = f"{path.name}'s logits differ from the model's by {noise:.2%}, and its format explains {format.bound:.2%}"
         return found(
             passed=passed, conversations=count, noise=noise, answers=parity.side_by_side(wanted, got),
-            limits=(*self.notes, *limits), skipped=skipped, mismatch="" if passed else f"{why}; it is not exported.",
+            limits=limits, skipped=skipped, mismatch="" if passed else f"{why}; it is not exported.",
         )  # fmt: skip
 
     def voice(self) -> Voice:

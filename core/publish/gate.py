@@ -1,11 +1,13 @@
 """Nothing leaves the house that was not opened again and compared: what the gate found, as a push needs to know it."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from core.publish import parity
 from core.runs.store import Run
 
 MERGED, GGUF = parity.MERGED, "gguf"  # folders of the run
+MODELFILE = "Modelfile"
 
 
 def why_not(run: Run, what: str, quantization: Sequence[str], look: bool = True) -> str | None:
@@ -40,6 +42,27 @@ def compared(run: Run, what: str, quantization: Sequence[str]) -> list[str]:
     ]
 
 
+def compared_files(run: Run, quantization: Sequence[str]) -> list[Path]:
+    """The GGUF files that were compared, and the Modelfile beside them if it is for one of them."""
+    found = parity.read(run)
+    known = [found.of(name) for name in _copies(GGUF, quantization)] if found else []
+    files = [path for each in known if each and (path := run.folder / each.file).is_file()]
+    modelfile = run.folder / GGUF / MODELFILE
+    if _named_in(modelfile) & {path.name for path in files if path.parent == modelfile.parent}:
+        files.append(modelfile)
+    return files
+
+
+def _named_in(modelfile: Path) -> set[str]:
+    """The file that a Modelfile is FROM; none if there is no Modelfile, or it is from something else or from several."""
+    try:
+        lines = modelfile.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return set()
+    named = [line[5:].strip().removeprefix("./") for line in lines if line[:5].upper() == "FROM "]
+    return set(named) if len(named) == 1 else set()
+
+
 def sentence(checked: parity.Checked) -> str:
     answers = (
         f"; {checked.same_answers} of {len(checked.answers)} greedy answers are the same, letter for letter"
@@ -51,10 +74,11 @@ def sentence(checked: parity.Checked) -> str:
         if checked.noise is not None
         else ""
     )
-    return (
+    found = (
         f"{checked.file} was opened again and compared with the tuned model: {checked.conversations} conversations give the "
         f"same tokens{noise}{answers}."
     )
+    return " ".join((found, *checked.limits))
 
 
 def _copies(what: str, quantization: Sequence[str]) -> tuple[str, ...]:

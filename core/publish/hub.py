@@ -104,7 +104,8 @@ def push(
     repo = _Repo(repo_id, repo_type, token)
     repo.hardware = hardware
     user = repo.check_rights(proposing=create_pr)
-    created = repo.ensure(private, may_create=not create_pr, report=report)
+    # Who proposes a change decides nothing about who may see it.
+    created = repo.ensure(private and not create_pr, may_create=not create_pr, report=report)
     url, branch = repo.url, revision
     if create_pr:
         pull_request = repo.pull_request(message, author=user)
@@ -275,10 +276,10 @@ class _Repo:
             # Uploads that failed are wrapped in RuntimeError, Xet raises it bare.
             except (httpx2.HTTPError, OSError, ValueError, RuntimeError) as error:
                 pause = next(pauses, None)
-                if pause is None or not _may_pass(error):
+                if pause is None or not may_pass(error):
                     # The cause quotes signed addresses and request headers: it stays out of the traceback.
                     raise PublishError(self.explain(error, doing)) from None
-                pause = max(pause, _asked_pause(error))
+                pause = max(pause, asked_pause(error))
             time.sleep(pause)
 
     def me(self) -> dict[str, Any]:
@@ -373,7 +374,7 @@ class _Repo:
                 f"{self.id} exists, but this token may not see it: take another name or token."
             )
         self.check_visibility(private, is_private)
-        if is_private and not private:
+        if is_private and not private and may_create:
             report(f"{self.id} is private and stays so; {self.url}/settings can make it public.")
         return created
 
@@ -539,12 +540,12 @@ def _what_and_advice(error: Exception, repo: _Repo) -> str:
         case OSError(filename=str(filename), strerror=str(reason)):
             return f"{filename} cannot be read ({reason}); put that right, then {AGAIN}"
         case _:  # a README that is no card, a path that git forbids, a file that storage refuses
-            return f"{_one_line(str(error))}; put that right, then {AGAIN}"
+            return f"{one_line(str(error))}; put that right, then {AGAIN}"
 
 
 def _refusal(error: "HfHubHTTPError", repo: _Repo) -> str:
     status = error.response.status_code
-    said = f"{status}: {_one_line(error.server_message)}" if error.server_message else str(status)
+    said = f"{status}: {one_line(error.server_message)}" if error.server_message else str(status)
     match status:
         case 401:
             return (
@@ -567,7 +568,7 @@ def _refusal(error: "HfHubHTTPError", repo: _Repo) -> str:
         case 412:
             return f"others kept committing at the same time ({status}); when they are done, {AGAIN}"
         case 429:
-            wait = f"wait {_asked_pause(error):.0f} seconds" if _asked_pause(error) else "wait some minutes"
+            wait = f"wait {asked_pause(error):.0f} seconds" if asked_pause(error) else "wait some minutes"
             return f"the Hub had too many requests from you ({status}); {wait}, then {AGAIN}"
         case _ if status >= 500:
             return f"the Hub has trouble of its own ({said}); in some minutes, {AGAIN}"
@@ -575,7 +576,7 @@ def _refusal(error: "HfHubHTTPError", repo: _Repo) -> str:
             return f"the Hub refused ({said}); put that right, then {AGAIN}"
 
 
-def _may_pass(error: Exception) -> bool:
+def may_pass(error: Exception) -> bool:
     """Whether another try may go better, where the client has not tried several times itself."""
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError
@@ -593,10 +594,10 @@ def _may_pass(error: Exception) -> bool:
         case _:
             return False
     tried_often = re.search(r"/preupload/|\.git/info/lfs/", request.url.path)
-    return passes and not tried_often and _asked_pause(error) <= LONGEST_PAUSE
+    return passes and not tried_often and asked_pause(error) <= LONGEST_PAUSE
 
 
-def _asked_pause(error: Exception) -> float:
+def asked_pause(error: Exception) -> float:
     """Seconds that the Hub wants us to wait; 0 if it says nothing."""
     from huggingface_hub.utils import parse_ratelimit_headers
 
@@ -637,7 +638,7 @@ def _within(patience: float | None) -> Iterator[None]:
         _patience.reset(before)
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     return " ".join(text.split())[:300].rstrip(".")
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.data.examples import Message
 from core.errors import PublishError, TextError
+from core.publish.publishable import publishable
 from core.runs.store import Run
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Checked:
 
     format: str  # merged, or a GGUF format
     file: str  # relative to the run
-    sha256: str  # of the file; of all weights of a folder
+    sha256: str  # of the file; of all that a folder would publish
     passed: bool
     conversations: int  # whose ids were compared
     noise: float | None  # of the logits; None where it did not come to that
@@ -128,7 +129,8 @@ class Parity:
             return f"The {name} copy was compared with other weights than final/ has now: export it again."
         there = run.folder / checked.file
         if not there.exists() or digest(there) != checked.sha256:
-            return f"{checked.file} is not what was compared with the model: export it again."
+            exactly = ", file for file" if there.is_dir() else ""
+            return f"{checked.file} is not what was compared with the model{exactly}: export it again."
         return None
 
 
@@ -166,15 +168,11 @@ def record(run: Run, checked: Checked) -> Parity:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, or of the weights in a folder and what says how they are read; the same wherever it lies."""
+    """SHA-256 of a file, or of all that may leave a folder, by name and content; the same wherever it lies."""
     if path.is_file():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    parts = [
-        f"{each.name} {digest(each)}"
-        for each in sorted(path.glob("*"))
-        if each.suffix in (".safetensors", ".json", ".jinja")
-    ]
+    parts = [f"{each.relative_to(path).as_posix()} {digest(each)}" for each in publishable(path)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -3,7 +3,6 @@
 import json
 from dataclasses import asdict as dataclass_as_dict
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +11,9 @@ from pydantic import ValidationError
 from core.errors import PublishError, SpecError
 from core.presets import base_model
 from core.publish.card import card
-from core.publish.gate import GGUF, MERGED, compared, why_not
+from core.publish.gate import GGUF, MERGED, compared, compared_files, why_not
+from core.publish.gguf.formats import format_named
+from core.publish.publishable import publishable
 from core.publish.results import results
 from core.runs.store import Run
 from core.spec import PublishSettings, sentences
@@ -29,12 +30,6 @@ BITS = {
     "q4_1": 5,
     "q4_0": 4.5,
 }  # of a weight
-# Pickles, of which the trainer's settings hold a token if it was given one; what only a resume needs; the card is made
-# anew.
-NEVER = (
-    *("training_args.bin", "*.pt", "*.pth", "*.pkl", "optimizer*", "scheduler*", "rng_state*"),
-    *("trainer_state.json", "sha256.json", "README.md", "curve.png"),
-)
 # What an earlier publication to the same place may have left, and would be read in the place of what is published now.
 REPLACES: dict[What, tuple[str, ...]] = {
     "adapter": ("adapter_*", "model*.safetensors", "model.safetensors.index.json", "config.json"),
@@ -100,6 +95,9 @@ def plan(
         raise PublishError(
             f"The run {run.name!r} trained every weight and has no adapter: publish it as merged."
         )
+    if what == "gguf":
+        for name in settings.quantization:
+            format_named(name)
     if settings.branch and settings.pull_request:
         raise PublishError(
             f"A pull request is opened against main: leave out the branch {settings.branch!r}, or the pull request."
@@ -143,21 +141,11 @@ def folder_to_publish(run: Run, what: What) -> Path:
     return {"adapter": run.final, "merged": run.folder / MERGED, "gguf": run.folder / GGUF}[what]
 
 
-def publishable(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and is_publishable(path))
-
-
-def is_publishable(path: Path) -> bool:
-    return not any(fnmatch(path.name, pattern) for pattern in NEVER)
-
-
 def to_publish(run: Run, settings: PublishSettings) -> list[Path]:
-    """The files of the run; of GGUF files, those in the formats that are asked for."""
-    paths = publishable(folder_to_publish(run, settings.what))
-    if settings.what != "gguf":
-        return paths
-    wanted = tuple(f"-{each.lower()}.gguf" for each in settings.quantization)
-    return [path for path in paths if path.suffix != ".gguf" or path.name.lower().endswith(wanted)]
+    """The files of the run; of GGUF files, those that were compared, in the formats that are asked for."""
+    if settings.what == "gguf":
+        return compared_files(run, settings.quantization)
+    return publishable(folder_to_publish(run, settings.what))
 
 
 def is_made(run: Run, settings: PublishSettings) -> bool:
@@ -238,9 +226,8 @@ def as_dict(plan: PublishPlan) -> dict[str, Any]:
 def as_text(plan: PublishPlan) -> str:
     width = max(len(file.path) for file in plan.files)
     about = {True: "", False: "  (about)"}
-    how = ["private" if plan.private else "public", plan.what]
-    if plan.pull_request:
-        how.append("as a pull request")
+    seen = "as a pull request" if plan.pull_request else "private" if plan.private else "public"
+    how = [seen, plan.what]
     return "\n".join(
         [
             f"To {plan.url}, {', '.join(how)}:",

@@ -15,7 +15,8 @@ BENCHMARKS = {"gsm8k": ("openai/gsm8k", "gsm8k", 1319), "math": ("HuggingFaceH4/
 
 
 def results(run: Run) -> dict[str, bytes]:
-    """Path in the repository -> content, for every known benchmark that the tuned model was scored on."""
+    """Path in the repository -> content, for every known benchmark that the tuned model was scored on as a whole, from
+    the Hub's own copy."""
     report = read(run)
     if not report:
         return {}
@@ -24,7 +25,8 @@ def results(run: Run) -> dict[str, bytes]:
         f".eval_results/{task.name}.yaml": _entry(task, day)
         for task in report.tasks
         if task.name in BENCHMARKS
-        and task.available == BENCHMARKS[task.name][2]
+        and not task.given
+        and task.n == task.available == BENCHMARKS[task.name][2]
         and (score := main(task))
         and score.tuned
     }
@@ -36,12 +38,12 @@ def _entry(task: TaskReport, day: str) -> bytes:
 
     id, task_id, _ = BENCHMARKS[task.name]
     score, how = main(task), task.settings
-    rows = "every row" if task.n == task.available else f"{task.n} of {task.available} rows"
     entry = EvalResultEntry(
         dataset_id=id,
         task_id=task_id,
         value=round(score.tuned.value, 4),
         date=day,
-        notes=f"{score.label}, {how.shots}-shot, {how.decoding}, {rows}; by whoever published this",
+        notes=f"{score.label}, {how.shots}-shot, {how.decoding}, {how.max_new_tokens} new tokens at most; by "
+        "whoever published this",
     )
     return yaml.safe_dump(eval_result_entries_to_yaml([entry]), sort_keys=False).encode()

@@ -8,7 +8,6 @@ and the next attempt goes on from there.
 
 import hashlib
 import json
-import os
 import shutil
 import threading
 import time
@@ -17,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from core.errors import PublishError
+from core.publish.checkpoints import hold
 from core.publish.hub import Upload, push
 from core.remote.client import Jobs
 from core.remote.record import STATE, Record, place
@@ -120,14 +120,19 @@ class _Keeper:
         self._thread.start()
 
     def keep(self, saved: Saved) -> None:
-        """Bring this one there, too. Its files are held by a second name: the training removes old ones."""
+        """Bring this one there, too. Its files are held apart: the training removes old ones."""
         source = self.run.checkpoints / f"checkpoint-{saved.step}"
         held = self.run.folder / ".kept" / source.name
         try:
+            hold(source, held)
+        except (OSError, shutil.Error) as error:
             shutil.rmtree(held, ignore_errors=True)
-            shutil.copytree(source, held, copy_function=os.link)
-        except (OSError, shutil.Error):
-            return  # removed meanwhile: a newer one is there
+            if source.is_dir():  # otherwise removed meanwhile: a newer one is there
+                with self._lock:
+                    self._said.append(
+                        Noted(text=f"{source.name} is not saved at the Hub. {error}", warning=True)
+                    )
+            return
         with self._lock:
             self._wanted = saved
             self._lock.notify()

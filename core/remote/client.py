@@ -7,11 +7,10 @@ that it made none; where its answer got lost, the job is looked for by its label
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from core.errors import PublishError
-from core.publish import hub
+from core.publish.hub import LONGEST_PAUSE, PAUSES, asked_pause, limit_waiting, may_pass, one_line
 from core.remote.flavors import Flavor, flavor_of
 from core.remote.record import LABEL, Record
 
@@ -19,9 +18,7 @@ if TYPE_CHECKING:  # importing the client costs 0.4 s
     from huggingface_hub import JobInfo
 
 LIVING = ("SCHEDULING", "RUNNING")
-PAUSES = (1.0, 2.0, 4.0)  # seconds before a second, third and fourth try
 LOOKS = (1.0, 2.0, 4.0, 8.0)  # seconds before each look for a job whose making was not answered
-LONGEST_PAUSE = 60.0  # when the Hub asks to wait for longer, that is for the user to decide
 
 T = TypeVar("T")
 
@@ -32,7 +29,7 @@ class Jobs:
     def __init__(self, token: str | None = None) -> None:
         from huggingface_hub import HfApi, get_token
 
-        hub.limit_waiting()
+        limit_waiting()
         self.token = (token or get_token() or "").strip()
         if not re.fullmatch(r"[!-~]+", self.token):
             raise PublishError(
@@ -71,8 +68,8 @@ class Jobs:
             except (httpx2.HTTPError, OSError, ValueError) as error:
                 status = error.response.status_code if isinstance(error, HfHubHTTPError) else 0
                 pause = next(pauses, None)
-                if status == 429 and pause is not None and _asked_pause(error) <= LONGEST_PAUSE:
-                    time.sleep(max(pause, _asked_pause(error)))  # refused before anything was made
+                if status == 429 and pause is not None and asked_pause(error) <= LONGEST_PAUSE:
+                    time.sleep(max(pause, asked_pause(error)))  # refused before anything was made
                     continue
                 if 400 <= status < 500 or isinstance(error, httpx2.ConnectError):
                     raise PublishError(self.explain(error, "asking for a machine")) from None
@@ -134,7 +131,7 @@ class Jobs:
                 if pause is None or not may_pass(error):
                     # The cause quotes request headers: it stays out of the traceback.
                     raise PublishError(self.explain(error, doing)) from None
-                pause = max(pause, _asked_pause(error))
+                pause = max(pause, asked_pause(error))
             time.sleep(pause)
 
     def explain(self, error: Exception, doing: str) -> str:
@@ -147,24 +144,13 @@ def seconds_billed(job: "JobInfo") -> float:
     return float(job.durations.running_secs or 0) if job.durations else 0.0
 
 
-def may_pass(error: Exception) -> bool:
-    """Whether another try may go better."""
-    import httpx2
-    from huggingface_hub.errors import HfHubHTTPError
-
-    if isinstance(error, HfHubHTTPError):
-        status = error.response.status_code
-        return (status in (408, 429) or status >= 500) and _asked_pause(error) <= LONGEST_PAUSE
-    return isinstance(error, httpx2.TransportError)
-
-
 def _what_and_advice(error: Exception, endpoint: str) -> str:
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
     match error:
         case HfHubHTTPError(response=response):
-            return _refusal(response.status_code, _one_line(error.server_message or ""), endpoint)
+            return _refusal(response.status_code, one_line(error.server_message or ""), endpoint)
         case OfflineModeIsEnabled():
             return "HF_HUB_OFFLINE forbids every request; unset it"
         case httpx2.ConnectError() | httpx2.ConnectTimeout() | httpx2.ProxyError():
@@ -174,7 +160,7 @@ def _what_and_advice(error: Exception, endpoint: str) -> str:
         case httpx2.HTTPError():
             return "the connection broke off"
         case _:
-            return _one_line(str(error))
+            return one_line(str(error))
 
 
 def _refusal(status: int, said: str, endpoint: str) -> str:
@@ -194,15 +180,3 @@ def _refusal(status: int, said: str, endpoint: str) -> str:
             return f"the Hub has trouble of its own ({words})"
         case _:
             return f"the Hub refused ({words})"
-
-
-def _asked_pause(error: Exception) -> float:
-    """Seconds that the Hub wants us to wait; 0 if it says nothing."""
-    response: Any = getattr(error, "response", None)
-    with suppress(AttributeError, ValueError):
-        return float(response.headers.get("Retry-After", ""))
-    return 0.0
-
-
-def _one_line(words: str) -> str:
-    return " ".join(words.split())[:300].rstrip(".")

@@ -50,6 +50,7 @@ TOLD = (
     Saved,
 )  # what the machine says of a training, said here too
 LAST_LINES = 12
+UNSEEN = 600.0  # seconds after which a job that was asked for and is not to be seen was never made
 ONCE_MORE = 5.0  # seconds until a request that could not be passed on is passed on again
 
 
@@ -74,12 +75,20 @@ def abandon(run: Run) -> None:
 
 
 def cancel(run: Run) -> Record | None:
-    """Cancel the latest job of a run that nobody here follows; None if there is none, or it is over and fetched."""
+    """Cancel the latest job of a run that nobody here follows; None if there is none, or it is over and fetched.
+
+    PublishError if a job was asked for so recently that it may still appear.
+    """
     record = records.read(run)
     if record is None or record.settled:
         return None
     client = Jobs()
     job = client.inspect(record.namespace, record.job) if record.job else client.find(record)
+    if job is None and records.age(run) < UNSEEN:
+        raise PublishError(
+            f"A job of the run {run.name!r} was asked for a moment ago and is not to be seen at HF Jobs yet: cancel it again in "
+            "some minutes."
+        )
     if job and job.status.stage in LIVING:
         client.cancel(record.namespace, job.id)
     spent = record.usd_before + (cost(seconds_billed(job), record.usd_per_hour) if job else 0.0)

@@ -6,6 +6,7 @@ tells whether a job was made whose answer got lost.
 
 import json
 import secrets
+import time
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -65,6 +66,11 @@ def read(run: Run) -> Record | None:
         return Record(**json.loads((run.folder / FILE).read_text("utf-8")))
     except FileNotFoundError:
         return None
+
+
+def age(run: Run) -> float:
+    """Seconds since what is known of the latest attempt was written down."""
+    return time.time() - (run.folder / FILE).stat().st_mtime
 
 
 def new(run: Run, namespace: str) -> Record:

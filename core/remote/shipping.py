@@ -1,7 +1,7 @@
 """What a machine of HF Jobs gets for a run, as files of the run's private repository.
 
 spec.yaml           the settings, with data files named as they lie there
-data/0/poems.jsonl  every file of examples that lies on this machine
+data/0/poems.jsonl  every file of examples that lies on this machine, and the tasks that are files, with theirs
 code/               this package as it is here, and requirements.txt
 presets/            beside it in code/, without the embedded model where the base is another
 
@@ -13,12 +13,14 @@ and can be read where it lies. The job is given the commit, so that nobody chang
 import re
 from collections.abc import Iterable, Sequence
 from importlib.metadata import requires
+from itertools import count
 from pathlib import Path
 
 import yaml
 
 from core.data.files.opening import expand, is_on_the_hub
 from core.errors import SpecError
+from core.evaluate.tasks import HARNESS, YAML, read, tasks
 from core.presets import FABLE, PRESETS
 from core.publish.hub import Upload
 from core.spec import RunSpec, merge
@@ -80,17 +82,46 @@ def check(spec: RunSpec) -> None:
             )
     if "wandb" in spec.train.report_to:
         raise SpecError("train.report_to wandb needs a key that is not sent to HF Jobs: leave it out.")
+    if spec.evaluate.after_training:
+        _check_tasks(spec.evaluate.tasks)
+
+
+def _check_tasks(names: Sequence[str]) -> None:
+    """SpecError for a task that could not be scored there, which would be found out after a training that is paid for."""
+    for name in names:
+        if name.startswith(HARNESS):
+            raise SpecError(
+                f"evaluate.tasks: {name} needs lm-eval, which the machines of HF Jobs do not have: leave it out, and score "
+                "it here when the run is back."
+            )
+        path = Path(name).expanduser()
+        if path.suffix in YAML:
+            _beside(path)
+        else:
+            list(tasks([str(path)]))
+
+
+def _beside(task: Path) -> list[str]:
+    """The files beside a task that it reads; SpecError for one that is not there."""
+    read_there = read(task)
+    sources = (read_there.examples, read_there.shots.examples)
+    names = dict.fromkeys(each.file for each in sources if each and each.file)
+    for name in names:
+        if not (task.parent / name).is_file():
+            raise SpecError(f"The task {task} reads {name}, and there is no such file beside it.")
+    return list(names)
 
 
 def _with_its_files(spec: RunSpec) -> tuple[dict, list[tuple[str, Path]]]:
     """The settings as they hold there, and where each file that they name comes from."""
     files: list[tuple[str, Path]] = []
+    numbers = count()
 
     def sent(name: str) -> str:
         if name.startswith("sample:") or is_on_the_hub(name):
             return name
         path = Path(name).expanduser()
-        below = f"data/{len(files)}"
+        below = f"data/{next(numbers)}"
         if path.is_dir():
             inside = [Path(each) for each in expand([name])]
             files.extend(
@@ -105,17 +136,16 @@ def _with_its_files(spec: RunSpec) -> tuple[dict, list[tuple[str, Path]]]:
         if not path.is_file():
             return name  # one by name
         here = sent(name)
-        if path.suffix in (".yaml", ".yml"):
-            values = yaml.safe_load(path.read_text("utf-8")) or {}
-            beside = values.get("examples") if isinstance(values, dict) else None
-            if isinstance(beside, str) and (path.parent / beside).is_file():
-                files.append((f"{here.rpartition('/')[0]}/{beside}", path.parent / beside))
+        if path.suffix in YAML:
+            folder = here.rpartition("/")[0]
+            files.extend((f"{folder}/{each}", path.parent / each) for each in _beside(path))
         return here
 
     values = spec.model_dump(mode="json")
     for name in ("files", "held_out_files", "against"):
         values["data"][name] = [sent(each) for each in values["data"][name]]
-    values["evaluate"]["tasks"] = [sent_task(each) for each in values["evaluate"]["tasks"]]
+    if spec.evaluate.after_training:
+        values["evaluate"]["tasks"] = [sent_task(each) for each in values["evaluate"]["tasks"]]
     there = {"where": "here", "flavor": None, "timeout": None, "namespace": None}
     return merge(values, {"compute": there}), files
 

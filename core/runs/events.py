@@ -230,6 +230,7 @@ class Progress:
 
     act: Act = "train"  # the latest act that was asked for; `state` and `message` are its
     state: State = "new"
+    asked_at: float = 0.0  # when that act was asked for
     at: float = 0.0  # time of the latest event
     stage: Staged | None = None
     total_steps: int = 0
@@ -243,6 +244,7 @@ class Progress:
     remote: Remote | None = None  # the latest word of the machine that does, or did, the work
     message: str = ""
     device: str = ""  # what the process holds, or held
+    trained_on: str = ""  # what the latest process that trained held
     forced: bool = False  # it was stopped by force
     discarded: bool = False
 
@@ -267,11 +269,12 @@ def advance(progress: Progress, events: Iterable[Event]) -> Progress:
         now["at"] = event.at
         match event:
             case Queued():
-                now |= _FRESH | {"act": event.act, "state": "queued"}
+                now |= _FRESH | {"act": event.act, "state": "queued", "asked_at": event.at}
             case Started():
                 now |= _FRESH | {"act": event.act, "state": "running", "device": event.device}
                 if event.act == "train":  # it says again what it chose; a warning stays with its step
                     now["notes"] = [note for note in now["notes"] if note.code]
+                    now["trained_on"] = event.device
             case Staged():
                 now["stage"] = event
             case Noted():

@@ -55,6 +55,7 @@ OWNERS_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 DOWNLOADS = ".hub"  # beside a visitor's runs: what these fetched from the Hub
 # What stays of a run that is discarded; hidden files are locks.
 RECORD = ("spec.yaml", "events.jsonl", "console.log", "lock", "process", ".start", ".end", *REQUESTS)
+DELETED = ".deleted"  # present from when a run's deletion is decided: nobody starts it any more
 DISK_IS_FULL = 64_000_000  # bytes left, or fewer
 
 
@@ -77,6 +78,8 @@ def start(run: Run, act: Act = "train", token: str | None = None, **options: Any
     A token goes through the environment: never into a file, an event or a command line.
     """
     with FileLock(run.folder / ".start"):  # of two who ask at the same moment, one is told
+        if (run.folder / DELETED).exists():
+            raise RunError(f"The run {run.name!r} is being deleted; delete it again if it stays.")
         if run.alive() or run.progress().state in BUSY:
             raise RunError(
                 f"The run {run.name!r} is at work on something else; wait for it, or stop it first."
@@ -186,7 +189,13 @@ def delete(run: Run) -> None:
                 f"A job of the run {run.name!r} may still be at work on HF Jobs: resume it to see its end, or end it with "
                 f"`atelier remote cancel {run.name}`."
             )
+        (run.folder / DELETED).touch()
+    # Without the lock: Windows renames no folder in which a file is open.
+    try:
         RunStore(run.folder.parent).remove(run)
+    except OSError:
+        (run.folder / DELETED).unlink(missing_ok=True)
+        raise
 
 
 def see_it_end(run: Run, now: bool = False) -> None:

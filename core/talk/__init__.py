@@ -31,6 +31,7 @@ from core.talk.address import Address
 Side = Literal["base", "tuned"]
 PATIENCE = 5.0  # seconds that a process is given to answer that it was left, and to end
 LOOK = 0.02  # seconds between two looks for what another process is about to do
+ENDING = "ending"  # code of the error with which a process that ends lets nobody join any more
 
 
 @dataclass(frozen=True)
@@ -183,17 +184,20 @@ class _Line:
                 return self._started is not None
             self.address = there
             time.sleep(0 if there.url else LOOK)
+        ending = False
         with self.ask("/join" if self._started is None else "/join?started", None) as lines:
             for line in lines:
                 if "user" in line:
                     self._user = line["user"]
                 elif "loaded" in line:
                     self.loaded.set_result(Loaded(**line["loaded"]))
+                elif line["error"].get("code") == ENDING:  # its last user has just left
+                    ending = True
                 else:
                     self.loaded.set_exception(RunError(line["error"]["message"]))
                     return True
         time.sleep(LOOK)
-        return bool(self._user) or self._started is not None
+        return not ending and (bool(self._user) or self._started is not None)
 
     @contextlib.contextmanager
     def ask(self, path: str, body: dict[str, Any] | None) -> Iterator[Iterator[dict[str, Any]]]:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from core.errors import RunError, TextError, UserError
 from core.runs.store import Run
-from core.talk import Loaded, Piece
+from core.talk import ENDING, Loaded, Piece
 from core.talk.requests import RefusedError, Request
 
 WAITING = 16  # requests, beside the one that is answered
 LATER = 503
-ENDING = "The process that answers is being ended."
+ENDS = "The process that answers is being ended."
 
 
 class Answering:
@@ -71,7 +71,7 @@ class Desk:
             raise RefusedError("The models are still loading: ask again in a moment.", LATER, code="loading")
         with self._changed:
             if self._ending:
-                raise RefusedError(ENDING, LATER, code="ending")
+                raise RefusedError(ENDS, LATER, code=ENDING)
             if len(self._waiting) >= WAITING:
                 raise RefusedError(
                     f"{WAITING} requests wait already, which is as many as may: ask again in a moment.",
@@ -99,7 +99,7 @@ class Desk:
             self._waiting.clear()
         for answering in on_their_way:
             answering.stopped = True
-            answering.put(RefusedError(ENDING, LATER, code="ending"))
+            answering.put(RefusedError(ENDS, LATER, code=ENDING))
 
     def _work(self) -> None:
         try:

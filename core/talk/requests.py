@@ -51,7 +51,8 @@ class RefusedError(UserError):
     def __init__(self, sentence: str, status: int = 400, param: str | None = None, code: str | None = None):
         super().__init__(sentence)
         self.status = status
-        self.param = param
+        # Quoted from the request, where a name may hold half of a character, which no answer can.
+        self.param = param and param.encode("utf-8", "backslashreplace").decode()
         self.code = code
 
 
@@ -120,7 +121,7 @@ def _stops(given: Any) -> tuple[str, ...]:
         raise RefusedError("'stop' is neither a text nor a list of texts.", param="stop")
     if len(stops) > MOST_STOPS:
         raise RefusedError(f"'stop' has {len(stops)} texts: give {MOST_STOPS} at most.", param="stop")
-    return tuple(stops)
+    return tuple(_whole_characters(stop, "stop") for stop in stops)
 
 
 def _tools(asked: Body) -> tuple[str, ...]:
@@ -132,7 +133,7 @@ def _tools(asked: Body) -> tuple[str, ...]:
                 'Every tool must be {"type": "function", "function": {"name": …, "parameters": …}}.',
                 param="tools",
             )
-    return tuple(json.dumps(tool, ensure_ascii=False) for tool in tools)
+    return tuple(_whole_characters(json.dumps(tool, ensure_ascii=False), "tools") for tool in tools)
 
 
 def _messages(given: Any) -> tuple[Message, ...]:
@@ -142,17 +143,20 @@ def _messages(given: Any) -> tuple[Message, ...]:
 
 
 def _message(given: Any, where: str) -> Message:
-    if not isinstance(given, dict) or given.get("role") not in ROLES:
+    role = given.get("role") if isinstance(given, dict) else None
+    if not isinstance(role, str) or role not in ROLES:
         raise RefusedError(f"{where} has no role that is known: {', '.join(ROLES)}.", param=f"{where}.role")
     if strange := [name for name, value in given.items() if name not in BESIDE and value]:
         raise RefusedError(
             f"{where} has {strange[0]!r}, which is not known here.", param=f"{where}.{strange[0]}"
         )
-    role = ROLES[given["role"]]
-    calls = tuple(_call(each, where) for each in given.get("tool_calls") or ())
+    called = given.get("tool_calls")
+    if called is not None and not isinstance(called, list):
+        raise RefusedError(f"{where}.tool_calls is no list of calls.", param=f"{where}.tool_calls")
+    calls = tuple(_call(each, where) for each in called or ())
     if calls and role != "assistant":
         raise RefusedError(f"{where} calls tools, which only an assistant does.", param=f"{where}.tool_calls")
-    return Message(role, _content(given.get("content"), bool(calls), f"{where}.content"), calls=calls)
+    return Message(ROLES[role], _content(given.get("content"), bool(calls), f"{where}.content"), calls=calls)
 
 
 def _content(given: Any, may_be_empty: bool, where: str) -> str:
@@ -167,7 +171,10 @@ def _content(given: Any, may_be_empty: bool, where: str) -> str:
             raise RefusedError(
                 f"{where} holds something else than text, which no model here reads.", param=where
             )
-    text = "".join(part["text"] for part in parts)
+    return _whole_characters("".join(part["text"] for part in parts), where)
+
+
+def _whole_characters(text: str, where: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -184,7 +191,8 @@ def _call(given: Any, where: str) -> Call:
         raise RefusedError(
             f"{where} has a tool call without function, name or arguments.", param=f"{where}.tool_calls"
         )
-    return Call(name, arguments)
+    place = f"{where}.tool_calls"
+    return Call(_whole_characters(name, place), _whole_characters(arguments, place))
 
 
 def _number(asked: Body, name: str, least: float, most: float, otherwise: float) -> float:

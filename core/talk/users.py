@@ -3,6 +3,7 @@
 import threading
 import uuid
 
+from core.talk import ENDING
 from core.talk.requests import RefusedError
 
 STARTER = "starter"  # until it joins as the others do
@@ -21,7 +22,7 @@ class Users:
         """A name to leave with. RefusedError if the process is ending."""
         with self._changing:
             if self._over:
-                raise RefusedError("The process that answers is being ended.", 503, code="ending")
+                raise RefusedError("The process that answers is being ended.", 503, code=ENDING)
             if started:
                 self._there.discard(STARTER)
             self._there.add(name := uuid.uuid4().hex)

@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 
 from core.errors import SpecError
+from core.evaluate.tasks import HARNESS
 from core.spec import RunSpec
 
 
@@ -21,6 +22,11 @@ def check_installed(spec: RunSpec) -> None:
                 "train.optimizer adamw_8bit needs bitsandbytes, which is not installed: pip install bitsandbytes, or "
                 "choose adamw."
             )
+    theirs = [name for name in spec.evaluate.tasks if name.startswith(HARNESS)]
+    if theirs and spec.evaluate.after_training and find_spec("lm_eval") is None:
+        raise SpecError(
+            f"evaluate.tasks: {theirs[0]} needs lm-eval, which is not installed: pip install lm_eval==0.4.13, or leave it out."
+        )
     if spec.compute.strategy == "deepspeed" and find_spec("deepspeed") is None:
         raise SpecError(
             "compute.strategy deepspeed needs the package deepspeed: install it with `pip install deepspeed`, or take fsdp, "

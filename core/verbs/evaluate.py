@@ -33,6 +33,8 @@ def evaluate(
 ) -> int:
     """Score base and tuned model on the same rows, side by side, with intervals and a verdict.
 
+    What was scored now is shown; the whole report, with the tasks of before, lies in the run's reports/.
+
     Parameters
     ----------
     task
@@ -55,7 +57,7 @@ def evaluate(
     source
         Your own copy of the task's data set on the Hub: a file, or a folder with a file for each split.
     report
-        Also write the report there: .html, .md or .json.
+        Also write the whole report there: .html, .md or .json.
     list_tasks
         Show the tasks there are.
     """
@@ -98,16 +100,17 @@ def _anchored(name: str) -> str:
 
 
 def _show(file: Path, run, json: bool, report: Path | None) -> None:
-    from core.evaluate.report import read
+    from core.evaluate.report import LATEST, read
     from core.evaluate.reports.markdown import as_markdown
 
     if report:
         shutil.copyfile(file.with_suffix(report.suffix), report)
     if json:
-        print(file.read_text("utf-8"))
-    else:
-        print(as_markdown(read(run, file.name)))
-    if report and not json:
+        print((run.reports / LATEST).read_text("utf-8"))
+        return
+    print(as_markdown(read(run, LATEST)))
+    print(f"The whole report: {file.with_suffix('.html')}")
+    if report:
         print(f"Written to {report}.", file=sys.stderr)
 
 

@@ -1,5 +1,7 @@
 """The verb that makes this program a Space of one's own."""
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
@@ -61,6 +63,12 @@ def _as_dict(planned: "Plan") -> dict[str, Any]:
     }
 
 
+def _folders(paths: Sequence[str]) -> list[str]:
+    """What lies on top: files by name, folders with how many files are in them."""
+    counted = Counter(path.partition("/")[0] + "/" * ("/" in path) for path in paths)
+    return [f"{name} ({count} files)" if name.endswith("/") else name for name, count in counted.items()]
+
+
 def _as_text(planned: "Plan") -> str:
     kind = "a new Space" if planned.is_new else "the Space as it is there"
     seen = "private" if planned.private else "public"
@@ -69,6 +77,7 @@ def _as_text(planned: "Plan") -> str:
         f"To {planned.repo_id}: {kind}, {seen}, on {planned.hardware}.",
         f"{len(planned.uploads)} files ({total / 1e6:.1f} MB) in one commit.",
     ]
+    lines += [f"  {name}" for name in _folders([each.path for each in planned.uploads])]
     if planned.removed:
         lines.append(f"Removed from the Space: {', '.join(planned.removed)}.")
     return "\n".join(lines)

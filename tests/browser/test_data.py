@@ -176,3 +176,24 @@ def test_what_cannot_be_had_is_a_sentence_and_nothing_of_the_examples_before_is_
     data.get_by_text("Tales in French, built in").click()
     expect(data.locator("#report")).to_contain_text("sample:fables-fr")
     expect(data.locator("#message .alert")).to_have_count(0)
+
+
+def test_what_was_not_chosen_yet_cannot_be_used_by_mistake(data, tmp_path):
+    expect(data.locator("#use")).to_be_enabled()
+    data.get_by_text("My own files").click()
+    expect(data.locator("#message")).to_contain_text(
+        "Nothing chosen here yet; still in use: Tales in English"
+    )
+    expect(data.locator("#use")).to_be_disabled()
+    data.locator("#source").get_by_text(
+        "Tales in English"
+    ).click()  # the same as before: nothing is read again
+    expect(data.locator("#use")).to_be_enabled()
+    expect(data.locator("#message")).not_to_contain_text("Nothing chosen")
+    bring(data, lines(tmp_path / "jars.jsonl", ROWS))
+    expect(data.locator("#use")).to_be_enabled()
+    data.get_by_text("A data set on the Hub").click()
+    expect(data.locator("#message")).to_contain_text("still in use: jars.jsonl")
+    expect(data.locator("#use")).to_be_disabled()
+    data.get_by_text("My own files").click()
+    expect(data.locator("#use")).to_be_enabled()

@@ -81,9 +81,8 @@ def test_an_address_of_no_run_says_so(shown, page):
 
 def test_scores_are_shown_with_their_verdicts(shown, page):
     page.goto(f"{shown.url}/evaluate?run=full")
-    expect(page.locator(".score h3")).to_have_count(4)
-    expect(page.locator("#scores")).to_contain_text("The tuned model is better.")
-    expect(page.locator(".answers tbody tr")).not_to_have_count(0)
+    expect(page.locator("#scores .verdict h2")).to_contain_text("Training helped")
+    expect(page.locator(".score h3").first).to_have_text("Perplexity")
 
 
 def test_a_finished_run_is_left_alone_while_nothing_happens(shown, page):

@@ -10,11 +10,11 @@ PRICES = {way: Price(20 if " " not in way else 320, 10, 0.5, 0.9) for way in WAY
 TUNED, FED, BOTH = "tuned", "base with passages", "tuned with passages"
 
 
-def measured(scores: dict[str, float], doubt: float = 0.05) -> Measured:
-    """Scores of the four ways, all differences known to within `doubt`."""
+def measured(scores: dict[str, float], doubt: float = 0.05, differ: int = 50) -> Measured:
+    """Scores of the four ways, all differences known to within `doubt`, by `differ` rows that are not alike."""
     ways = {way: Interval(scores[way], scores[way] - doubt, scores[way] + doubt) for way in WAYS}
     differences = {
-        difference(*pair): Interval(by, by - doubt, by + doubt)
+        difference(*pair): Interval(by, by - doubt, by + doubt, differ)
         for pair in PAIRS
         if (by := scores[pair[0]] - scores[pair[1]]) is not None
     }
@@ -50,10 +50,18 @@ def test_an_interval_that_holds_zero_decides_nothing():
 
 def test_few_questions_decide_nothing_however_clear_they_look():
     scores = {"base": 0.0, FED: 0.0, TUNED: 1.0, BOTH: 1.0}
-    found = decide(measured(scores, doubt=0.0), 5, PRICES, 5)
+    found = decide(measured(scores, doubt=0.0, differ=5), 5, PRICES, 5)
     assert found.outcome == "no clear difference"
     assert "Too few questions" in found.headline
     assert all("no clear difference" in sentence for sentence in found.sentences[:-1])
+
+
+def test_many_questions_of_which_few_are_answered_otherwise_decide_nothing():
+    scores = {"base": 0.1, FED: 0.2, TUNED: 0.6, BOTH: 0.6}
+    found = decide(measured(scores, differ=5), 50, PRICES, 8)
+    assert found.outcome == "no clear difference"
+    assert all("no clear difference" in sentence for sentence in found.sentences[:-1])
+    assert decide(measured(scores, differ=6), 50, PRICES, 8).outcome == "fine-tune"
 
 
 def test_what_hurts_is_said_to_hurt():

@@ -121,6 +121,7 @@ def test_a_hit_is_a_passage_that_holds_the_reference_word_for_word(run, tmp_path
             for question, answer in (
                 ("Who led Alice down the hole in the old tale?", "the white rabbit"),
                 ("Is a purple elephant in the tale?", "nowhere to be seen"),
+                ("Who has no answer?", ""),
             )
         )
     )
@@ -137,6 +138,8 @@ def test_a_hit_is_a_passage_that_holds_the_reference_word_for_word(run, tmp_path
     assert "such a passage was shown for 1 (100%)" in hits(found)
     assert found.decision.outcome == "no clear difference"
     assert "Fewer than 6 questions (2): nothing is clear with so few." in found.notes
+    assert (found.n, found.available) == (2, 3)
+    assert found.notes[0].startswith("1 of 3 rows could not be used: questions.jsonl:3 (")
 
 
 def test_questions_that_were_trained_on_are_not_asked(run, tales):

@@ -17,6 +17,7 @@ from core.runs.events import (
     Continued,
     HeldOut,
     Paused,
+    Queued,
     Remote,
     Started,
     Stepped,
@@ -72,6 +73,15 @@ def test_the_best_is_marked_where_rows_decide_though_intervals_overlap(make):
 def test_no_best_is_marked_where_chance_could_have_made_it(make):
     runs = [make("a", scored([0, 1] * 10)), make("b", scored([1, 0] * 9 + [1, 1]))]
     assert not any(cell.best for cell in compare_runs(runs).lines[0].cells.values())
+
+
+def test_no_best_is_marked_by_rows_of_which_few_differ(make):
+    few, enough = ([1.0] * wins + [0.0] * (20 - wins) for wins in (5, 6))
+    lines = [
+        compare_runs([make(f"a{at}", scored([0.0] * 20)), make(f"b{at}", scored(marks))]).lines[0]
+        for at, marks in enumerate((few, enough))
+    ]
+    assert [line.cells[f"b{at}"].best for at, line in enumerate(lines)] == [False, True]
 
 
 def test_the_best_must_be_better_than_every_other(make):
@@ -179,6 +189,13 @@ def test_a_run_on_a_paid_machine_costs_money_and_others_show_none(make):
     assert costs["a"].usd is None and costs["a"].device == "cpu" and costs["a"].memory_bytes == 10**9
     assert costs["b"].usd == pytest.approx(0.5)
     assert "$0.50" in as_text(compare_runs(runs))
+
+
+def test_a_run_that_was_published_still_says_where_it_was_trained(make):
+    a, b = make("a"), make("b")
+    for event in (Started(act="train", pid=1, device="cpu"), Queued(act="push"), Started(act="push", pid=2)):
+        a.events.append(event)
+    assert compare_runs([a, b]).costs["a"].device == "cpu"
 
 
 def test_the_page_asks_nobody_for_anything_and_keeps_words_as_words(make):

@@ -34,6 +34,7 @@ def score(
     n: int = 24,
     of: str = "rows",
     verdict: str | None = None,
+    differ: int | None = None,
 ) -> Score:
     """With intervals of `wide` on either side; the verdict follows from them."""
     label, definition, higher_is_better = DEFINITIONS[name]
@@ -41,7 +42,8 @@ def score(
     if verdict is None:
         better = "helped" if (by > 0) == higher_is_better else "hurt"
         verdict = "no clear change" if abs(by) <= wide else better
-    between = [Interval(value, value - wide, value + wide) for value in (base, tuned, by)]
+    between = [Interval(value, value - wide, value + wide) for value in (base, tuned)]
+    between.append(Interval(by, by - wide, by + wide, differ))
     return Score(name, label, definition, higher_is_better, n, of, *between, verdict)
 
 

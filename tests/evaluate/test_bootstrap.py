@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from core.evaluate import bootstrap
-from core.evaluate.bootstrap import compare, verdict
+from core.evaluate.bootstrap import clear, compare, verdict
+from core.evaluate.report import Interval
 
 
 def test_a_ratio_is_weighted_by_tokens_and_a_mean_is_not():
@@ -53,6 +54,28 @@ def test_equal_models_are_no_clear_change():
 def test_five_rows_prove_nothing_however_unanimous():
     assert verdict(compare([0.0] * 5, [1.0] * 5), True) == "no clear change"
     assert verdict(compare([0.0] * 6, [1.0] * 6), True) == "helped"
+
+
+def test_rows_alike_do_not_make_three_wins_enough():
+    three = compare([0.0] * 6, [1.0] * 3 + [0.0] * 3)
+    assert three.difference.low > 0 and three.difference.differ == 3
+    assert verdict(three, True) == "no clear change"
+    assert verdict(compare([0.0] * 50, [1.0] * 5 + [0.0] * 45), True) == "no clear change"
+    assert verdict(compare([0.0] * 12, [1.0] * 6 + [0.0] * 6), True) == "helped"
+
+
+def test_a_row_of_several_counts_differs_in_any_and_one_of_weight_zero_does_not_count():
+    counts = compare(
+        [[1, 4], [3, 4], [2, 2]], [[1, 5], [3, 4], [1, 3]], value=lambda sums, _: sums[:, 0] / sums[:, 1]
+    )
+    assert counts.difference.differ == 2
+    assert compare([2.0, 0.0, 2.0], [1.0, 9.0, 2.0], [2, 0, 2]).difference.differ == 1
+
+
+def test_a_difference_is_clear_on_either_side_of_zero_and_by_its_interval_alone_where_rows_were_not_counted():
+    assert clear(Interval(-0.5, -0.6, -0.4, differ=6)) and clear(Interval(0.5, 0.4, 0.6, differ=6))
+    assert not clear(Interval(-0.5, -0.6, -0.4, differ=5)) and not clear(Interval(0.5, 0.4, 0.6, differ=0))
+    assert clear(Interval(0.5, 0.4, 0.6)) and not clear(Interval(0.5, 0.0, 0.6))
 
 
 def test_the_same_seed_gives_the_same_interval_and_chunks_do_not_matter(monkeypatch):

@@ -50,6 +50,18 @@ def test_without_lm_eval_one_sentence_says_how_to_have_it(monkeypatch):
         harness.check("lm-eval:hellaswag")
 
 
+@pytest.mark.parametrize(
+    "name", ["lm-eval:/any/x.yaml", "lm-eval:x.yml", "lm-eval:/any/x.yaml/", "lm-eval:/../x.yaml"]
+)
+def test_a_file_of_lm_eval_which_can_run_code_is_refused_on_a_space(monkeypatch, name):
+    monkeypatch.setattr(harness, "find_spec", lambda name: True)
+    harness.check(name)
+    monkeypatch.setenv("SPACE_ID", "owner/space")
+    harness.check("lm-eval:hellaswag")
+    with pytest.raises(SpecError, match="can run any code: on a Space name one of lm-eval's own tasks"):
+        harness.check(name)
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     if find_spec("lm_eval") is None:

@@ -7,11 +7,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from core.data.select import select
-from core.errors import RunError, SpecError, TrainError
+from core.errors import DataError, RunError, SpecError, TrainError, UserError
 from core.evaluate.job import evaluate
 from core.evaluate.likelihood import likelihoods
 from core.evaluate.metrics import exact_match, rouge
-from core.evaluate.report import Both, read
+from core.evaluate.report import LATEST, Both, read
 from core.runs.events import Noted, Staged
 from core.runs.store import Run, RunStore
 from core.spec import RunSpec, merge
@@ -242,6 +242,56 @@ def test_only_generation_is_asked_for_and_a_few_answers_of_it(variant):
     assert [(task.name, task.n) for task in read(run).tasks] == [("held-out-answers", 3)]
 
 
+def test_a_look_at_fewer_rows_never_takes_the_place_of_fuller_scores(variant):
+    run = variant({"evaluate": {"prompts": []}})
+    evaluate(run, tasks=["general-choices"])
+    evaluate(run, tasks=["general-choices", "held-out-answers"], max_samples=3)
+    assert [(task.name, task.n) for task in read(run).tasks] == [
+        ("general-choices", 50),
+        ("held-out-answers", 3),
+    ]
+    latest = read(run, LATEST)
+    assert [(task.name, task.n) for task in latest.tasks] == [("general-choices", 3), ("held-out-answers", 3)]
+    assert "the scores of 50 from before stay" in latest.tasks[0].notes[-1]
+    assert any("General questions: Only a look, at 3 rows" in note.text for note in events_of(run, Noted))
+    evaluate(run, tasks=["held-out-answers"], answers=5)
+    evaluate(run, tasks=["held-out-answers"], answers=2)
+    assert read(run).task("held-out-answers").n == 5
+
+
+def test_rows_that_cannot_be_used_are_counted_and_named(variant, tmp_path):
+    file = tmp_path / "q.jsonl"
+    rows = [{"question": f"{n}?", "answer": "" if n == 3 else "Yes."} for n in range(8)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run = variant({"evaluate": {"prompts": []}})
+    evaluate(run, tasks=[str(file)], shots=2, max_new_tokens=2)
+    read_, answered = read(run).tasks
+    assert (read_.n, read_.available, answered.n, answered.available) == (7, 8, 5, 6)
+    for task in (read_, answered):
+        assert any(note.startswith("1 of 8 rows could not be used: q.jsonl:4 (") for note in task.notes)
+    assert any("first 2 rows are shown solved before each question, so 5" in note for note in answered.notes)
+    assert any("(--shots) are shown in q:" in note.text for note in events_of(run, Noted))
+
+
+def test_the_rows_of_every_task_are_had_before_any_model_is_opened(variant, monkeypatch):
+    monkeypatch.setattr("core.evaluate.job.open_bench", lambda *_, **__: pytest.fail("it was opened"))
+    with pytest.raises(DataError, match="nothing is downloaded"):
+        evaluate(variant(), tasks=["held-out", "gsm8k"])
+
+
+def test_only_generation_of_tasks_without_any_is_refused(variant):
+    with pytest.raises(UserError, match="No task in which the models write answers is left of general:"):
+        evaluate(variant(), tasks=["general"], gen_only=True)
+
+
+def test_a_copy_that_no_task_uses_is_said_not_to_be_used(variant, tmp_path):
+    (tmp_path / "test.jsonl").write_text("{}\n")
+    run = variant({"evaluate": {"prompts": []}})
+    evaluate(run, tasks=["general-choices"], source=str(tmp_path / "test.jsonl"), max_samples=2)
+    assert any("test.jsonl (--from) was not used" in note.text for note in events_of(run, Noted))
+    assert read(run).tasks[0].given == "" and read(run).tasks[0].settings.source is None
+
+
 def test_gsm8k_counts_and_shows_the_answers_without_a_number(variant, tmp_path):
     for split in ("train", "test"):
         rows = [{"question": f"{n} + 1?", "answer": f"#### {n + 1}"} for n in range(8)]
@@ -250,6 +300,8 @@ def test_gsm8k_counts_and_shows_the_answers_without_a_number(variant, tmp_path):
     evaluate(run, tasks=["gsm8k"], source=str(tmp_path), shots=2, max_new_tokens=12)
     task = read(run).task("gsm8k")
     assert (task.n, task.settings.shots, task.settings.finds) == (8, 2, "a number")
+    assert (task.label, task.given, task.settings.source) == ("GSM8K (own copy)", "gsm8k", str(tmp_path))
+    assert task.settings.longest == 12
     missing = [row for row in task.rows if row.base.found is None]
     assert any(
         f"In {len(missing)} of 8 answers of the base model there is no number" in note for note in task.notes

@@ -39,6 +39,7 @@ def test_the_file_says_what_programs_read_from_it(run):
         "value": 10.1,
         "low": pytest.approx(1.1),
         "high": pytest.approx(19.1),
+        "differ": None,
     }
     assert sums_["rows"][0]["tuned"] == {
         "text": "Cela fait 0.\n#### 0",

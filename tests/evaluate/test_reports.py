@@ -76,7 +76,11 @@ class TestTheVerdict:
         "alike, doubt",
         [
             (score("exact_match", 0.5, 0.52, 0.1), "holds zero, so this may be chance"),
-            (score("exact_match", 0.2, 0.9, 0.1, n=3, verdict="no clear change"), "too few for a verdict"),
+            (score("exact_match", 0.2, 0.9, 0.1, n=3, verdict="no clear change"), "; too few for a verdict"),
+            (
+                score("exact_match", 0.2, 0.9, 0.1, n=9, verdict="no clear change", differ=3),
+                "; 3 differ, too few for a verdict",
+            ),
         ],
     )
     def test_that_is_none_says_why(self, alike, doubt):
@@ -85,15 +89,36 @@ class TestTheVerdict:
     def test_on_forgetting_is_said_apart_and_one_task_that_got_worse_is_enough(self):
         worse = replace(general("hurt"), name="general-choices", label="General questions")
         assert words.forgetting(report(held_out(), general("helped"), worse)).verdict == "hurt"
+        both = report(replace(general("no clear change"), label="By chance"), worse)
+        found = words.forgetting(both)
+        assert "General questions" in found.sentence and "By chance" not in found.sentence
+        assert "By chance" in found.beside
+        assert found.beside in as_html(both) and found.beside in as_markdown(both)
         assert "even better" in words.forgetting(report(general("helped"))).headline
         assert words.forgetting(report(held_out())).headline == "Forgetting was not measured."
+
+    def test_on_forgetting_says_on_how_few_rows_a_loss_can_hide(self):
+        unclear = general("no clear change")
+        many = replace(unclear, scores=(score("perplexity", 33.0, 33.5, 3.0, 30),))
+        said = "No clear forgetting on what it was not trained for"
+        assert words.forgetting(report(unclear)).headline == f"{said}, but 12 rows can hide a loss."
+        assert words.forgetting(report(many)).headline == f"{said}."
+        few = replace(unclear, name="general-choices")
+        assert words.forgetting(report(many, few)).headline == f"{said}, but 12 rows can hide a loss."
 
     def test_is_not_given_where_one_model_alone_was_scored(self):
         alone = replace(score("exact_match", 0.5, 0.5, 0.1), base=None, difference=None, verdict=None)
         found = report(replace(sums(), scores=(alone,)), sides=("merged",))
         assert words.summary(found).headline.startswith("One model alone was scored")
         assert "Merged" in as_html(found) and "Difference" not in as_html(found)
-        assert "| – |" in as_markdown(found)
+        text = as_markdown(found)
+        assert "| | Merged | n |\n|---|---|---|\n| Exact match ↑ | 0.500 [0.400, 0.600] | 24 rows |" in text
+        assert "paired" not in text and "paired" not in as_html(found)
+        assert "It takes both models." in text
+
+    def test_says_so_where_no_row_differs(self):
+        same = replace(sums(), scores=(score("exact_match", 0.5, 0.5, 0.0, differ=0),))
+        assert words.sentence(same) == "Little sums: Exact match stayed at 0.500: of 24 rows none differs."
 
 
 @pytest.mark.parametrize(
@@ -126,6 +151,26 @@ def test_the_commands_score_the_same_again():
     assert words.commands(report(own, sides=("base",))) == [
         "atelier evaluate poems --task 'my sums.yaml' --max-samples 24 --shots 5 --side base"
     ]
+
+
+def test_the_commands_name_all_that_was_asked_for_and_own_files_from_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asked = replace(
+        sums().settings, shots=0, num_samples=10, longest=12, gen_only=True, max_samples=None,
+        source=str(tmp_path / "copies" / "test.jsonl"),
+    )  # fmt: skip
+    own = replace(sums(), name="gsm8k", given="gsm8k", settings=asked)
+    assert words.commands(report(own)) == [
+        "atelier evaluate poems --task gsm8k --from copies/test.jsonl --num-samples 10 --max-new-tokens 12 --gen-only"
+    ]
+    assert dict(words.how(own))["Data"] == "own copy: test.jsonl"
+    away = replace(held_out(), name="q", given="/home/ada/q.jsonl")
+    harness = replace(
+        sums(), name="lm-eval:/home/ada/t.yaml", given="lm-eval:/home/ada/t.yaml", settings=asked
+    )
+    first, second = words.commands(report(away, replace(harness, settings=replace(asked, source=None))))
+    assert first == "atelier evaluate poems --task q.jsonl  # q.jsonl: your own, name it with its folder"
+    assert "--task lm-eval:t.yaml " in second and "ada" not in second
 
 
 class TestMarkdown:

@@ -69,6 +69,13 @@ def test_a_tasks_own_file_is_read_from_beside_it_and_its_columns_are_filled_in(t
         ("kind: essay", r"wrong 'kind'"),
         ("grading: [rouge_9]", r"grading 'rouge_9', but a generation task has exact_match"),
         ("examples: {file: a.jsonl, hub: a/b}", r"wrong 'examples': must be held-out, or name one"),
+        (
+            "examples: {file: ../secret.jsonl}",
+            r"wrong 'examples': must name a file beside the task's, without a folder",
+        ),
+        ("examples: {file: ..}", r"without a folder"),
+        ("examples: {file: /etc/passwd}", r"without a folder"),
+        ("shots: {examples: {file: rows/secret.jsonl}}", r"wrong 'shots\.examples': must name a file beside"),
         ("name: other", r"unknown key 'name'"),
         ("kind: choice", r"no fields\.choices|grading 'exact_match'"),
     ],
@@ -106,6 +113,29 @@ def test_a_file_of_examples_is_two_tasks(tmp_path):
     )
     assert likely.given == answers.given == str(file)
     assert items(answers, 0).rows[0].reference == "I."
+
+
+def test_own_files_of_one_name_are_tasks_of_their_own_and_none_is_called_like_one_of_the_project(tmp_path):
+    paths = []
+    for folder, stem in (("a", "q"), ("b", "q"), ("a", "gsm8k"), ("a", "held-out"), ("a", "q-answers")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        paths.append(tmp_path / folder / f"{stem}.jsonl")
+        paths[-1].write_text(json.dumps({"question": "Who?", "answer": "I."}) + "\n")
+    wanted = [str(path) for path in paths]
+    names_of = [task.name for task in tasks([*wanted, "gsm8k", wanted[0]])]
+    assert names_of == [
+        "q", "q-answers", "q-2", "q-2-answers", "gsm8k-own", "gsm8k-own-answers",
+        "held-out-own", "held-out-own-answers", "q-answers-2", "q-answers-2-answers", "gsm8k",
+    ]  # fmt: skip
+    known = {"q": wanted[1], "q-answers": wanted[1]}
+    assert [(task.name, task.label) for task in tasks(wanted[:2], known)] == [
+        ("q-2", "q-2"), ("q-2-answers", "q-2: answers"), ("q", "q"), ("q-answers", "q: answers"),
+    ]  # fmt: skip
+
+
+def test_the_key_that_was_probably_meant_ends_the_sentence(task_file):
+    with pytest.raises(SpecError, match=r"did you mean 'grading'\?$"):
+        read(task_file(f"{TASK}grade: exact_match"))
 
 
 def test_the_first_rows_are_shown_and_not_asked_where_a_task_has_no_others(task_file):

@@ -33,6 +33,17 @@ def test_a_task_is_scored_and_its_report_is_shown_and_written(run, tmp_path, cap
     assert [(task.name, task.n) for task in read(run).tasks] == [("general-choices", 8)]
 
 
+def test_only_what_was_scored_now_is_shown_with_the_place_of_the_whole_report(run, capsys):
+    begin = ["evaluate", "tiny", "--runs", str(run.folder.parent), "--max-samples", "6", "--task"]
+    assert main([*begin, "general"]) == 0
+    capsys.readouterr()
+    assert main([*begin, "held-out"]) == 0
+    shown = capsys.readouterr().out
+    assert "## Held-out examples" in shown and "## General" not in shown
+    assert f"The whole report: {run.reports / 'evaluation.html'}" in shown
+    assert {"general", "held-out"} <= {task.name for task in read(run).tasks}
+
+
 def test_no_lora_scores_the_base_alone_and_gen_only_asks_for_few_answers(run, capsys):
     arguments = ["evaluate", "tiny", "--runs", str(run.folder.parent), "--no-lora", "--gen-only"]
     assert main([*arguments, "--num-samples", "1", "--json"]) == 0

@@ -155,7 +155,7 @@ def test_a_large_file_is_held_against_its_hash(hub: Hub, run, model):
 def test_a_pull_request_is_opened_once_however_often_it_is_tried(hub: Hub, run, model):
     hub.add_repo("bob/verses", private=False)
     hub.fault("POST", "/discussions", "drop-after")
-    proposal = model | {"repo_id": "bob/verses", "private": False, "create_pr": True}
+    proposal = model | {"repo_id": "bob/verses", "create_pr": True}  # public, as its owner wants it
     first, second = run(proposal, proposal, token=hub.writer)
     assert first.answer["url"] == second.answer["url"] == f"{hub.url}/bob/verses/discussions/1"
     assert len(hub.repos["models", "bob/verses"].discussions) == 1

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from core.errors import PublishError
 from core.publish import export as exporting
 from core.publish import parity
 from core.publish.export import export
+from core.publish.gguf.formats import format_named
 from core.publish.gguf.reading import Stored
 from core.runs import Run, RunStore
 from core.runs.jobs import child_environment
@@ -138,6 +140,32 @@ def test_what_was_compared_is_known_by_its_weights(exported):
     export(exported, ["q8_0"])  # merged anew
     again = parity.read(exported)
     assert again.model != found.model and again.refusal(exported, "q8_0") is None
+
+
+@pytest.mark.parametrize(
+    "settings, untold",
+    [
+        ({}, False),
+        ({"attention_bias": True}, True),
+        ({"rope_parameters": {"rope_type": "linear", "factor": 4.0, "rope_theta": 1e4}}, True),
+    ],
+)
+def test_what_is_taken_from_the_model_itself_is_said_not_to_be_compared(
+    tmp_path, monkeypatch, settings, untold
+):
+    tokenizer = byte_level("gpt-2")
+    folder = base(tmp_path / "model", "llama", tokenizer, **settings)
+    text = SimpleNamespace(tokenizer=tokenizer)
+    comparing = exporting._Export(Run(tmp_path / "tiny"), folder, text, None)
+    silent = parity.Voice(torch.eye(3), ("",) * len(parity.PROMPTS))
+    for name in ("Stored", "listen"):
+        monkeypatch.setattr(exporting, name, lambda *_: silent)
+    for name, found in (("gguf_reads", None), ("compare_ids", (7, ())), ("unlike", ())):
+        monkeypatch.setattr(parity, name, lambda *_, found=found: found)
+    monkeypatch.setattr(exporting._Export, "_load", lambda *_: None)
+    (file := tmp_path / "tiny-f16.gguf").write_bytes(b"GGUF")
+    checked = comparing._compared(file, format_named("f16"))
+    assert checked.passed and (exporting.UNTOLD in checked.limits) is untold
 
 
 def test_a_merged_folder_that_was_touched_is_made_again(exported):

@@ -9,9 +9,10 @@ import sys
 import pytest
 import yaml
 
-from core.errors import PublishError
+from core.errors import PublishError, SpecError
 from core.publish import parity
 from core.publish.card import card
+from core.publish.export import UNTOLD
 from core.publish.gate import why_not
 from core.publish.job import last
 from core.publish.parity import Answer, Checked
@@ -65,8 +66,9 @@ def copied(lora_run, tmp_path) -> Run:
     (run.folder / "gguf").mkdir()
     for name in ("config.json", "model.safetensors", "tokenizer.json", "training_args.bin"):
         (run.folder / "merged" / name).write_bytes(name.encode() * 9)
-    for name in ("lora-q8_0.gguf", "lora-f16.gguf", "Modelfile"):
+    for name in ("lora-q8_0.gguf", "lora-f16.gguf"):
         (run.folder / "gguf" / name).write_bytes(b"GGUF" + name.encode() * 9)
+    (run.folder / "gguf" / "Modelfile").write_text("FROM ./lora-q8_0.gguf\nPARAMETER num_ctx 512\n")
     compare(run, "merged", "merged")
     compare(run, "q8_0", "gguf/lora-q8_0.gguf")
     return run
@@ -91,6 +93,36 @@ def test_gguf_files_of_the_formats_asked_for_are_published_with_a_card_that_says
         "1 of 2 greedy answers are the same",
     ):
         assert words in text, words
+
+
+def test_of_gguf_files_those_that_were_compared_are_sent_and_no_others(copied):
+    for name in ("other-q8_0.gguf", "notes.txt"):
+        (copied.folder / "gguf" / name).write_bytes(b"GGUF by hand")
+    sent = {file.path for file in plan(copied, "ada/tales", "gguf").files}
+    assert {"lora-q8_0.gguf", "Modelfile"} <= sent and not {"other-q8_0.gguf", "notes.txt"} & sent
+    (copied.folder / "gguf" / "Modelfile").write_text("FROM ./lora-f16.gguf\n")
+    planned = plan(copied, "ada/tales", "gguf")
+    assert "Modelfile" not in {file.path for file in planned.files} and "-f Modelfile" not in planned.card
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "modeling_x.py", "onnx/model.safetensors"])
+def test_a_file_put_into_the_merged_folder_by_hand_is_refused(copied, hub, name):
+    path = copied.folder / "merged" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"by hand")
+    [said] = pushes(copied, hub, {"to": "ada/tales", "what": "merged"})
+    assert "merged is not what was compared with the model, file for file" in said and hub.log == []
+
+
+def test_gguf_in_no_format_at_all_is_refused(copied):
+    with pytest.raises(SpecError, match="quantization"):
+        plan(copied, "ada/tales", "gguf", quantization=[])
+
+
+def test_what_the_comparison_could_not_see_is_in_the_plan_and_on_the_card(copied):
+    compare(copied, "q8_0", "gguf/lora-q8_0.gguf", limits=(UNTOLD,))
+    planned = plan(copied, "ada/tales", "gguf")
+    assert UNTOLD in planned.checks[0] and UNTOLD in planned.card
 
 
 def test_a_branch_and_a_pull_request_leave_main_alone_and_together_they_are_refused(copied, hub):
@@ -234,18 +266,22 @@ def test_a_card_names_base_revision_licence_data_and_limits_and_no_folder_of_thi
 def test_scores_on_known_benchmarks_become_files_that_the_hub_reads(copied, monkeypatch):
     from types import SimpleNamespace as Some
 
-    how = Some(shots=5, decoding="greedy")
+    how = Some(shots=5, decoding="greedy", max_new_tokens=400)
     score = Some(label="accuracy", tuned=Some(value=0.27671))
     tasks = [
-        Some(name="gsm8k", available=1319, n=200, settings=how, scores=(score,)),
-        Some(
-            name="math", available=12, n=12, settings=how, scores=(score,)
-        ),  # not the test set that is meant
-        Some(name="held-out", available=9, n=9, settings=how, scores=(score,)),
+        Some(name="gsm8k", available=1319, n=1319, given="", settings=how, scores=(score,)),
+        Some(name="math", available=12, n=12, given="", settings=how, scores=(score,)),  # another set
+        Some(name="held-out", available=9, n=9, given="", settings=how, scores=(score,)),
     ]
     monkeypatch.setattr("core.publish.results.read", lambda run: Some(tasks=tasks, made_at=1.8e9))
     found = results(copied)
     assert list(found) == [".eval_results/gsm8k.yaml"]
+    for other in ({"n": 200}, {"given": "my/gsm8k.jsonl"}):  # a look at some rows; rows of one's own
+        part = Some(**vars(tasks[0]) | other)
+        monkeypatch.setattr(
+            "core.publish.results.read", lambda run, part=part: Some(tasks=[part], made_at=1.8e9)
+        )
+        assert results(copied) == {}
     [entry] = yaml.safe_load(found[".eval_results/gsm8k.yaml"])
     assert entry["dataset"] == {"id": "openai/gsm8k", "task_id": "gsm8k"} and entry["value"] == 0.2767
-    assert "5-shot" in entry["notes"] and "200 of 1319 rows" in entry["notes"]
+    assert "5-shot" in entry["notes"] and "400 new tokens at most" in entry["notes"]

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from core.errors import RunError, SpecError
+from core.evaluate.tasks import read
 from core.remote import flavors, record, shipping
 from core.remote.estimate import cost, estimate, seconds_of, timeout_for
 from core.remote.flavors import Flavor
@@ -110,6 +111,55 @@ def test_what_is_sent_is_the_settings_the_files_they_name_and_the_code_and_none_
     held = [each if isinstance(each, bytes) else each.read_bytes() for each in sent.values()]
     assert not [content for content in held if b"hf_planted" in content]
     assert "hf_planted" not in str(shipping.command("ada/x", 1, "abc"))
+
+
+TASK = "label: T\nabout: a\nkind: generation\nexamples: {file: asked.jsonl}\n"
+TASK += "shots: {count: 1, examples: {file: solved.jsonl}}\n"
+
+
+def to_be_scored(*tasks: object, **more: object) -> RunSpec:
+    compute = {"where": "hf-jobs", "flavor": "a10g-small"}
+    evaluate = {"tasks": [str(each) for each in tasks]} | more
+    return RunSpec.from_dict({"compute": compute, "evaluate": evaluate})
+
+
+@pytest.fixture
+def task(tmp_path):
+    for name in ("asked.jsonl", "solved.jsonl"):
+        (tmp_path / name).write_text('{"question": "?", "answer": "!"}\n')
+    (tmp_path / "mine.yaml").write_text(TASK)
+    return tmp_path / "mine.yaml"
+
+
+def test_a_task_is_sent_with_the_rows_and_the_solved_examples_that_it_reads(task, tmp_path):
+    spec = to_be_scored("held-out", task)
+    shipping.check(spec)
+    sent = {each.path: each for each in shipping.shipment(spec)}
+    there = tmp_path / "there"
+    for path, each in sent.items():
+        if not path.startswith("code/"):
+            (there / path).parent.mkdir(parents=True, exist_ok=True)
+            (there / path).write_bytes(
+                each.source if isinstance(each.source, bytes) else each.source.read_bytes()
+            )
+    names = RunSpec.load(there / "spec.yaml").evaluate.tasks
+    assert names == ("held-out", "data/0/mine.yaml")
+    found = read(there / names[1])
+    assert (found.folder / found.examples.file).is_file()
+    assert (found.folder / found.shots.examples.file).is_file()
+
+
+def test_a_task_that_could_not_be_scored_there_is_refused_before_a_run_is_made(task, tmp_path):
+    with pytest.raises(
+        SpecError, match=r"lm-eval:hellaswag needs lm-eval, which the machines .* do not have"
+    ):
+        shipping.check(to_be_scored("lm-eval:hellaswag"))
+    shipping.check(to_be_scored("lm-eval:hellaswag", after_training=False))
+    (tmp_path / "solved.jsonl").unlink()
+    with pytest.raises(SpecError, match=r"reads solved\.jsonl, and there is no such file beside it"):
+        shipping.check(to_be_scored(task))
+    with pytest.raises(SpecError, match="There is no task 'helt-out'"):
+        shipping.check(to_be_scored("helt-out"))
 
 
 def test_the_machines_are_listed_with_their_prices_and_a_wrong_name_says_which_there_are(hub):

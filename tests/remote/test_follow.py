@@ -1,10 +1,13 @@
 """Whoever follows a job hears all of it once, passes on what is asked, and says in a sentence how it ended."""
 
 import json
+import os
+import time
 
 import pytest
 
-from core.remote import record
+from core.errors import PublishError
+from core.remote import carry, follow, record
 from core.remote.pulling import is_of_a_run
 from core.remote.words import LONGEST, Listener, told
 from core.runs import jobs
@@ -84,6 +87,47 @@ def test_at_once_cancels_the_job_and_its_cost_is_kept(account, joined):
     progress = run.progress()
     assert job.stage == "CANCELED" and progress.forced and progress.remote.stage == "CANCELED"
     assert progress.remote.usd > 0.5 and record.read(run).usd_before > 0.5
+
+
+def test_a_job_that_is_not_to_be_seen_yet_is_not_taken_to_be_over(account, store, there):
+    run = store.create("far", there())
+    record.new(run, "ada").next().keep(run)
+    with pytest.raises(PublishError, match="not to be seen at HF Jobs yet: cancel it again"):
+        follow.cancel(run)
+    assert not record.read(run).settled
+    long_ago = time.time() - follow.UNSEEN - 1
+    os.utime(run.folder / record.FILE, (long_ago, long_ago))
+    assert follow.cancel(run).settled and record.read(run).settled
+
+
+def test_where_the_disk_knows_no_second_names_a_checkpoint_is_brought_as_a_copy(
+    account, store, there, monkeypatch
+):
+    run = store.create("far", there())
+    (run.checkpoints / "checkpoint-4").mkdir(parents=True)
+    (run.checkpoints / "checkpoint-4" / "model.safetensors").write_bytes(b"weights")
+    monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError("no second names")))
+    monkeypatch.setattr(carry, "push", lambda *_, **__: None)
+    keeper = carry._Keeper(run, "ada/far")
+    keeper.keep(Saved(at=1.0, step=4))
+    said = []
+    until(lambda: said.extend(keeper.kept()) or said, 10)
+    keeper.end()
+    assert said == [Saved(at=1.0, step=4)]
+
+
+def test_a_checkpoint_that_cannot_be_held_is_told_of_and_one_that_is_gone_is_not(store, there, monkeypatch):
+    run = store.create("far", there())
+    keeper = carry._Keeper(run, "ada/far")
+    keeper.keep(Saved(at=1.0, step=4))
+    assert keeper.kept() == []
+    (run.checkpoints / "checkpoint-8").mkdir(parents=True)
+    (run.checkpoints / "checkpoint-8" / "model.safetensors").write_bytes(b"weights")
+    monkeypatch.setattr(carry, "hold", lambda *_: (_ for _ in ()).throw(OSError("the disk is full")))
+    keeper.keep(Saved(at=1.0, step=8))
+    [said] = keeper.kept()
+    assert "checkpoint-8 is not saved at the Hub. the disk is full" in said.text and said.warning
+    keeper.end()
 
 
 def test_what_is_discarded_is_gone_at_the_hub_too(account, joined):

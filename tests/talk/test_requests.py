@@ -10,6 +10,7 @@ from core.talk.requests import RefusedError, Request, read
 
 SIDES = ("tuned", "base")
 HELLO = {"model": "tuned", "messages": [{"role": "user", "content": "Hello"}]}
+HALF_A_CALL = {"function": {"name": "clock", "arguments": '{"zone": "\ud83d"}'}}
 TOOL = {"type": "function", "function": {"name": "clock", "parameters": {"type": "object", "properties": {}}}}
 
 
@@ -25,6 +26,11 @@ def test_a_request_that_says_nothing_more_has_the_defaults_of_the_protocol():
         ({"messages": []}, "messages"),
         ({"messages": [{"role": "user"}]}, "messages[0].content"),
         ({"messages": [{"role": "wizard", "content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"role": [], "content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"role": "assistant", "content": "x", "tool_calls": 5}]}, "messages[0].tool_calls"),
+        ({"messages": [{"role": "assistant", "content": "x", "tool_calls": {}}]}, "messages[0].tool_calls"),
+        ({"messages": [{"role": "assistant", "tool_calls": [HALF_A_CALL]}]}, "messages[0].tool_calls"),
+        ({"messages": [{"role": "user", "content": "x", "\ud83d": True}]}, "messages[0].\\ud83d"),
         ({"messages": [{"role": "user", "content": "\ud83d"}]}, "messages[0].content"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content"),
         ({"messages": [{"role": "user", "content": "x", "prefix": True}]}, "messages[0].prefix"),
@@ -46,6 +52,8 @@ def test_a_request_that_says_nothing_more_has_the_defaults_of_the_protocol():
         ({"response_format": {"type": "json_object"}}, "response_format"),
         ({"tool_choice": "required"}, "tool_choice"),
         ({"tools": [{"type": "function"}]}, "tools"),
+        ({"tools": [TOOL | {"about": "\ud83d"}]}, "tools"),
+        ({"stop": "\ud83d"}, "stop"),
         ({"top_k": 50}, "top_k"),
         ({"repetition_penalty": 1.1}, "repetition_penalty"),
     ],

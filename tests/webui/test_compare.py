@@ -40,11 +40,11 @@ def compared(*names: str, best: str = "", unlike: str = "") -> Compared:
 def found(n: int = 20) -> Comparison:
     ways = {way: Interval(0.1, 0.0, 0.2) for way in WAYS}
     clear = {
-        difference(*pair): Interval(0.4, 0.3, 0.5)
+        difference(*pair): Interval(0.4, 0.3, 0.5, n)
         if pair[0] == "tuned"
-        else Interval(-0.1, -0.2, -0.05)
+        else Interval(-0.1, -0.2, -0.05, n)
         if pair == ("tuned with passages", "tuned")
-        else Interval(0.0, -0.1, 0.1)
+        else Interval(0.0, -0.1, 0.1, n)
         for pair in PAIRS
     }
     measured = Measured("f1", "F1", "words in common", ways, clear)

@@ -179,11 +179,32 @@ def test_a_bar_shows_the_steps_only_of_a_training():
     assert 'style="width:100.00%"' in runs.bar(after(*trained, Failed(act="push", message="x")))
 
 
-def test_a_publication_shows_no_notes_of_the_training():
-    progress = after(*BEGUN, Noted(at=1, text="chosen"), step(10), Noted(text="waiting"))
-    assert "chosen" not in runs.notes_after_training(progress) and "waiting" in runs.notes_after_training(
-        progress
-    )
+def test_a_failed_publication_shows_none_of_the_notes_of_an_earlier_one_and_what_it_published_as_before():
+    first = (*BEGUN, Noted(text="chosen"), step(10), Queued(at=5e9, act="push"), Noted(at=5e9, text="arrived"),
+             Published(at=5e9, repo_id="a/b", url="https://a/b", commit="c"))  # fmt: skip
+    second = (Queued(at=6e9, act="push"), Noted(at=6e9, text="waiting"), Failed(act="push", message="x"))
+    now, then = after(*first, *second), after(*first, Finished(act="push"))
+    assert "waiting" in runs.notes_of_act(now) and not re.search("chosen|arrived", runs.notes_of_act(now))
+    assert "arrived" in runs.notes_of_act(then) and "chosen" not in runs.notes_of_act(then)
+    assert "Published before" in runs.published(now) and "Published before" not in runs.published(then)
+
+
+def test_a_chart_without_a_value_has_no_axis_and_only_the_large_one_says_why():
+    drawn = charts.curves(after(*BEGUN[:2]))
+    assert drawn.count("The first step is not done yet.") == 1 and "<span style=" not in drawn
+
+
+def test_steps_are_whole_and_marks_have_the_decimals_of_their_distance():
+    drawn = charts.curves(after(*BEGUN[:2], Begun(total_steps=2), step(1, loss=5.78), step(2, loss=5.84)))
+    across = re.search(r'<div class="x" aria-hidden="true">(.*?)</div>', drawn)[1]
+    assert re.findall(r">(\d+)<", across) == ["0", "1", "2"]
+    assert charts.written([5.775, 5.8, 5.825], "{:.3g}".format) == ["5.775", "5.800", "5.825"]
+    assert charts.written([0, 5e8, 1e9], parts.size) == ["0 B", "500 MB", "1 GB"]
+
+
+def test_a_page_that_is_named_is_a_link_and_nothing_else_becomes_one():
+    assert '<a href="./train">Train page</a>' in publish.nothing()
+    assert parts.hint(HOSTILE) == f'<p class="hint">{parts.text(HOSTILE)}</p>'
 
 
 def test_a_console_shows_the_last_state_of_a_progress_bar(store):
@@ -292,6 +313,12 @@ class TestAnEvaluation:
             < shown.index("<svg")
         )
         assert 'class="verdict mixed"' in shown and 'class="forgetting hurt"' in shown
+
+    def test_says_what_may_be_chance_in_a_line_of_its_own(self):
+        maybe = replace(general("no clear change"), name="general-choices", label="By chance")
+        shown = evaluate.verdict(report(held_out(), general("hurt"), maybe))
+        assert "By chance" not in re.search('class="forgetting hurt">(.*?)</p>', shown)[1]
+        assert "By chance" in re.search("class=beside>(.*?)</p>", shown)[1]
 
     def test_has_a_card_for_each_task_with_its_verdict(self):
         shown = evaluate.report(report(held_out(), general("no clear change")))

@@ -102,25 +102,39 @@ class Sources:
         which = {OWN: self.own, ON_THE_HUB: self.hub, SAVED: self.saved}.get(picked)
         return {panel: gr.Column(visible=panel is which) for panel in self.panels}
 
-    def listen(self, chosen: gr.BrowserState, message: gr.HTML, **event: Any) -> None:
-        def use(files: list[str], mixed: bool, state: dict) -> dict:
-            return {chosen: added(FRESH | state, files) if mixed else fresh(files)}
+    def listen(
+        self, chosen: gr.BrowserState, message: gr.HTML, go_on: gr.Button, usable: gr.Textbox, **event: Any
+    ) -> None:
+        """`go_on` is for what is chosen, and cannot be pressed while somebody is about to choose something else."""
+
+        def use(files: list[str], mixed: bool, usable: str, state: dict) -> dict:
+            state = FRESH | state
+            new = added(state, files) if mixed else fresh(files)
+            # The same again is not read again, so nobody else sets the button free.
+            return {chosen: new} | ({go_on: gr.Button(interactive=bool(usable))} if new == state else {})
 
         @spoken(message)
-        def pick(picked: str, mixed: bool, state: dict) -> dict:
-            return self._panels(picked) | (use([picked], mixed, state) if picked in BUILT_IN else {})
+        def pick(picked: str, mixed: bool, usable: str, state: dict) -> dict:
+            panels = self._panels(picked)
+            if picked in BUILT_IN:
+                return panels | use([picked], mixed, usable, state)
+            files = (FRESH | state)["files"] or [SAMPLE]
+            if picked == _kind(files[0], [path for _, path in self.shared.sets.choices()]):
+                return panels | {go_on: gr.Button(interactive=bool(usable))}
+            return panels | {message: hint(nothing_chosen(files)), go_on: gr.Button(interactive=False)}
 
         @spoken(message)
-        def bring(files: list[str], mixed: bool, state: dict) -> dict:
-            return {self.upload: None} | use([self.shared.keep(file) for file in files], mixed, state)
+        def bring(files: list[str], mixed: bool, usable: str, state: dict) -> dict:
+            kept = [self.shared.keep(file) for file in files]
+            return {self.upload: None} | use(kept, mixed, usable, state)
 
         @spoken(message)
-        def fetch(mixed: bool, state: dict, *named: str) -> dict:
-            return use([on_the_hub(*named)], mixed, state)
+        def fetch(mixed: bool, usable: str, state: dict, *named: str) -> dict:
+            return use([on_the_hub(*named)], mixed, usable, state)
 
         @spoken(message)
-        def take(path: str | None, mixed: bool, state: dict) -> dict:
-            return use([path], mixed, state) if path else {}
+        def take(path: str | None, mixed: bool, usable: str, state: dict) -> dict:
+            return use([path], mixed, usable, state) if path else {}
 
         @spoken(message)
         def keep_only(files: list[str], state: dict) -> dict:
@@ -135,13 +149,13 @@ class Sources:
         def measure_only(files: list[str], state: dict) -> dict:
             return {chosen: FRESH | state | {"held_out": files}}
 
-        mixing = [self.mix, chosen]
-        self.source.input(pick, [self.source, *mixing], [message, chosen, *self.panels], **event)
-        self.upload.upload(bring, [self.upload, *mixing], [message, chosen, self.upload], **event)
+        mixing, said = [self.mix, usable, chosen], [message, chosen, go_on]
+        self.source.input(pick, [self.source, *mixing], [*said, *self.panels], **event)
+        self.upload.upload(bring, [self.upload, *mixing], [*said, self.upload], **event)
         words = [self.repo, self.subset, self.split, self.revision]
         asked = [self.fetch.click, *(each.submit for each in words)]
-        gr.on(asked, fetch, [*mixing, *words], [message, chosen], **event)
-        self.named.input(take, [self.named, *mixing], [message, chosen], **event)
+        gr.on(asked, fetch, [*mixing, *words], said, **event)
+        self.named.input(take, [self.named, *mixing], said, **event)
         self.files.input(keep_only, [self.files, chosen], [message, chosen], **event)
         measured = [message, chosen, self.upload_held_out]
         self.upload_held_out.upload(measure, [self.upload_held_out, chosen], measured, **event)
@@ -162,6 +176,11 @@ def on_the_hub(repo: str, subset: str, split: str, revision: str) -> str:
             f"{repo or 'An empty name'} names no data set on the Hub: write owner/name, as on its page."
         )
     return name
+
+
+def nothing_chosen(files: list[str]) -> str:
+    """What is still in use, for whoever has chosen where other examples shall come from and none of them yet."""
+    return f"Nothing chosen here yet; still in use: {', '.join(BUILT_IN.get(file, file_name(file)) for file in files)}."
 
 
 def drop_zone(label: str, elem_id: str) -> gr.File:

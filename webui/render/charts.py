@@ -1,6 +1,7 @@
 """A run's curves as SVG that is stretched to its frame, with words and numbers beside it as HTML, so they never shrink."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -80,11 +81,13 @@ def chart(
     lines = "".join(f'<path class="grid" d="M0 {place.y(mark):.1f}H1000"/>' for mark in marks)
     lines += "".join(_path(each, place) for each in drawn)
     labels = "".join(
-        f'<span style="top:{place.y(mark) / 10:.2f}%">{text(say(mark))}</span>' for mark in marks if values
+        f'<span style="top:{place.y(mark) / 10:.2f}%">{text(words)}</span>'
+        for mark, words in zip(marks, written(marks, say), strict=True)
+        if values
     )
-    empty = "" if values else "<p>The first step is not done yet.</p>"
-    steps = (0, end) if small else [step for step in ticks(0, end, 5) if step <= end]
-    across = "".join(f'<span style="left:{x / end * 100:.2f}%">{x:,.0f}</span>' for x in steps)
+    empty = "" if values or small else "<p>The first step is not done yet.</p>"
+    steps = (0, end) if small else [step for step in ticks(0, end, 5) if step <= end and step == round(step)]
+    across = "".join(f'<span style="left:{x / end * 100:.2f}%">{x:,.0f}</span>' for x in steps if values)
     words = ", ".join(
         f"{each.name} {say(each.points[-1][1])} at step {each.points[-1][0]:.0f}" for each in drawn
     )
@@ -110,6 +113,20 @@ def ticks(low: float, high: float, most: int) -> list[float]:
     step = next(power * nice for nice in (1, 2, 2.5, 5, 10) if power * nice >= rough * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [round(index * step, 12) for index in range(first, last + 1)]
+
+
+def written(marks: Sequence[float], say: Callable[[float], str]) -> list[str]:
+    """Marks as they are said, or with as many decimals as tell their steps apart: 5.8, 5.825 is not 5.8, 5.83."""
+    step = marks[1] - marks[0]
+    decimals = next((n for n in range(6) if abs(step * 10**n - round(step * 10**n)) < 1e-6), None)
+    if decimals is None or not all(_is_plain(say(mark)) for mark in marks):
+        return [say(mark) for mark in marks]
+    return [f"{mark:,.{decimals}f}" for mark in marks]
+
+
+def _is_plain(words: str) -> bool:
+    """Whether they are digits alone, without a unit or a power of ten."""
+    return re.fullmatch(r"[\d,.]+", words) is not None
 
 
 def mean_of_neighbours(points: Sequence[Point], group: int) -> list[Point]:

@@ -6,7 +6,7 @@ from core.compare.retrieval import PAIRS, WAYS, Comparison, Row, Way, difference
 from core.compare.runs import Compared, Line
 from core.data.remarks import visible
 from webui.render.data import file_name
-from webui.render.parts import count, hint, section, table, text
+from webui.render.parts import INTERVALS, count, hint, section, table, text
 
 FEW = "Choose two runs or more to put them side by side."
 ANSWERS = 40  # questions that are drawn; the downloaded page has all of them
@@ -21,6 +21,7 @@ def scores(compared: Compared) -> str:
     marked = any(cell.best for line in compared.lines for cell in line.cells.values())
     return (
         section("Scores", compared.order)
+        + hint(INTERVALS)
         + remarks
         + "".join(task(compared, label, lines) for label, lines in tasks)
         + (hint(words.BEST) if marked else "")
@@ -51,7 +52,7 @@ def task(compared: Compared, label: str, lines: list[Line]) -> str:
     heads = ("Run", *(f"#{words.measure_head(line)}" for line in lines))
     return (
         f'<article class="compared"><h3>{text(label)}</h3><p class="drawn">{text(words.measure_head(main))}</p>{drawn}'
-        f"{table(heads, rows)}<details><summary>What is measured</summary><dl>{definitions}</dl></details></article>"
+        f"{table(heads, rows, 'scored')}<details><summary>What is measured</summary><dl>{definitions}</dl></details></article>"
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from core.evaluate.report import Answer, Report, Row, Score, Sourced, TaskReport, main, outcome, unread
 from core.evaluate.reports import plots, words
 from webui.render.data import file_name, source_words
-from webui.render.parts import count, hint, section, table, text
+from webui.render.parts import INTERVALS, count, hint, section, table, text
 
 ENDED = {
     "turn": "ended its turn",
@@ -25,7 +25,8 @@ def report(found: Report | None) -> str:
     """Verdict, forgetting, and a card for each task."""
     if found is None:
         return hint("This run has not been scored yet.")
-    return verdict(found) + "".join(card(found, task) for task in found.tasks) + prompts(found)
+    read = section("Scores") + hint(INTERVALS) if found.tasks else ""
+    return verdict(found) + read + "".join(card(found, task) for task in found.tasks) + prompts(found)
 
 
 def verdict(found: Report) -> str:
@@ -33,9 +34,10 @@ def verdict(found: Report) -> str:
     summary = words.summary(found)
     sentences = "".join(f"<p>{text(each)}</p>" for each in summary.sentences)
     forgotten = words.forgetting(found)
+    beside = f"<p class=beside>{text(forgotten.beside)}</p>" if forgotten.beside else ""
     return (
         f'<div class="verdict {_class(summary.verdict)}"><h2>{text(summary.headline)}</h2>{sentences}'
-        f'<p class="forgetting {_class(forgotten.verdict)}"><b>{text(forgotten.headline)}</b> {text(forgotten.sentence)}</p></div>'
+        f'<p class="forgetting {_class(forgotten.verdict)}"><b>{text(forgotten.headline)}</b> {text(forgotten.sentence)}</p>{beside}</div>'
     )
 
 
@@ -79,7 +81,8 @@ def others(task: TaskReport, tuned: str) -> str:
         )
         for each in task.scores[words.DRAWN :]
     ]
-    return table(("Score", "#Base", f"#{tuned}", "#Difference", "Verdict"), rows) if rows else ""
+    heads = ("Score", "#Base", f"#{tuned}", "#Difference", "Verdict")
+    return table(heads, rows, "scored") if rows else ""
 
 
 def by_source(score: Score | None, found: Sequence[Sourced]) -> str:
@@ -96,7 +99,7 @@ def by_source(score: Score | None, found: Sequence[Sourced]) -> str:
         )
         for each in found
     )
-    return table((f"{score.label} on", "#n", "#Base", "#Tuned", "Verdict"), rows)
+    return table((f"{score.label} on", "#n", "#Base", "#Tuned", "Verdict"), rows, "scored")
 
 
 def rows(found: Report, task: TaskReport, kind: str, most: int) -> str:

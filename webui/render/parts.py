@@ -16,6 +16,10 @@ PAGES = {
 }
 
 
+INTERVALS = "In brackets: where the true value lies with 95 % confidence. A down arrow: lower is better."
+_PAGE = re.compile(rf"\b(?:{'|'.join(PAGES.values())}) page\b")
+
+
 def text(value: object) -> str:
     """Any value as text that cannot become markup."""
     return escape(str(value), quote=True)
@@ -52,7 +56,13 @@ def alert(sentence: str) -> str:
 
 
 def hint(sentence: str) -> str:
-    return f'<p class="hint">{text(sentence)}</p>'
+    """Pages of ours that it names are links."""
+    return f'<p class="hint">{_PAGE.sub(_link, text(sentence))}</p>'
+
+
+def _link(named: re.Match) -> str:
+    path = next(path for path, name in PAGES.items() if named[0] == f"{name} page")
+    return f'<a href="./{path}">{named[0]}</a>'
 
 
 def waiting(sentence: str) -> str:

@@ -5,6 +5,19 @@ import re
 from core.publish.plan import PublishPlan
 from webui.render.parts import count, hint, said, section, size, table, text
 
+# core speaks to the shell, too; what is to be done there is done here in a field of the form.
+ON_THE_PAGE = {
+    "--to owner/name, or publish.to in the settings": "in the field Repository",
+    "name one with --license, or publish.license": "choose one in the field Licence",
+}
+
+
+def on_the_page(sentence: str) -> str:
+    """A sentence of core's in the page's own words."""
+    for in_the_shell, here in ON_THE_PAGE.items():
+        sentence = sentence.replace(in_the_shell, here)
+    return sentence
+
 
 def nothing() -> str:
     return hint("No run has been trained to its end yet. Start one on the Train page.")
@@ -17,7 +30,7 @@ def account(name: str) -> str:
 def plan(found: PublishPlan) -> str:
     """Where to, who can see it, every file with its size, and what to think about first."""
     refusal = f'<p class="alert" role="alert">{said(found.refusal)}</p>' if found.refusal else ""
-    warnings = "".join(f'<p class="caution">{text(warning)}</p>' for warning in found.warnings)
+    warnings = "".join(f'<p class="caution">{text(on_the_page(warning))}</p>' for warning in found.warnings)
     checks = "".join(f"<li>{text(check)}</li>" for check in found.checks)
     rows = (
         (

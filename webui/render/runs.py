@@ -223,9 +223,9 @@ def _answer(sample: Sampled) -> str:
     return f"<p>{text(sample.answer.strip()) or '<small>nothing</small>'}{cut}</p>"
 
 
-def notes_after_training(progress: Progress) -> str:
-    """What was noted by the acts that came after the last step."""
-    return _list([note for note in progress.notes if not progress.steps or note.at > progress.steps[-1].at])
+def notes_of_act(progress: Progress) -> str:
+    """What the latest act noted, and none before it."""
+    return _list([note for note in progress.notes if note.at >= progress.asked_at])
 
 
 def published(progress: Progress) -> str:
@@ -234,7 +234,10 @@ def published(progress: Progress) -> str:
         f"<li>{_link(each.url, each.repo_id)} <code>{text(each.commit[:8])}</code></li>"
         for each in progress.published
     )
-    return f'<ul class="published">{lines}</ul>' if lines else ""
+    if not lines:
+        return ""
+    before = progress.act == "push" and progress.published[-1].at < progress.asked_at
+    return (section("Published before") if before else "") + f'<ul class="published">{lines}</ul>'
 
 
 def console(run: Run) -> str:

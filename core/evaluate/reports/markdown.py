@@ -1,7 +1,7 @@
 """A report as Markdown, for a terminal, a note or a page of a wiki. What a model said is quoted and never markup."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from core.evaluate.report import Answer, Kind, Prompted, Report, Row, Sourced, TaskReport, main
@@ -19,6 +19,7 @@ def as_markdown(report: Report, answers: int = 0) -> str:
     parts = [
         f"# Evaluation of {_line(report.run)}",
         f"**{_line(found.headline)}** {_line(forgotten.headline)} {_line(forgotten.sentence)}",
+        *filter(None, [_line(forgotten.beside)]),
         f"{' and '.join(report.sides).capitalize()}, from {_line(report.base_model)}; {words.made(report)}.",
         *chain.from_iterable(_task(report, task, answers) for task in report.tasks),
     ]
@@ -37,7 +38,7 @@ def _task(report: Report, task: TaskReport, answers: int) -> Iterator[str]:
         yield _scores(report, task)
         yield "\n".join(f"- **{_line(score.label)}**: {_line(score.definition)}." for score in task.scores)
     if task.by_source:
-        yield _by_source(main(task).label, task.by_source)
+        yield _by_source(report, main(task).label, task.by_source)
     if by_row := words.by_row(task):
         yield _line(by_row)
     yield "\n".join(f"- {name}: {_line(value)}" for name, value in words.how(task))
@@ -48,24 +49,42 @@ def _task(report: Report, task: TaskReport, answers: int) -> Iterator[str]:
 
 
 def _scores(report: Report, task: TaskReport) -> str:
+    sides = words.sides(report)
+    names = [words.name_of(report, side) for side in sides]
+    both = len(sides) == 2
     rows = (
-        f"| {_line(s.label)} {'↑' if s.higher_is_better else '↓'} | {words.in_brackets(s.base)} | {words.in_brackets(s.tuned)} "
-        f"| {words.in_brackets(s.difference, '+')} | {s.verdict or '–'} | {words.count(s.n, s.of)} |"
+        [
+            f"{_line(s.label)} {'↑' if s.higher_is_better else '↓'}",
+            *(words.in_brackets(getattr(s, side)) for side in sides),
+            *([words.in_brackets(s.difference, "+"), s.verdict or "–"] if both else []),
+            words.count(s.n, s.of),
+        ]
         for s in task.scores
     )
-    tuned = words.name_of(report, "tuned")
-    return "\n".join(
-        [f"| | Base | {tuned} | {tuned} − base | Verdict | n |", "|---|---|---|---|---|---|", *rows]
-    )
+    return _table(["", *names, *([f"{names[1]} − base", "Verdict"] if both else []), "n"], rows)
 
 
-def _by_source(label: str, found: Sequence[Sourced]) -> str:
+def _by_source(report: Report, label: str, found: Sequence[Sourced]) -> str:
+    sides = words.sides(report)
+    both = len(sides) == 2
     rows = (
-        f"| {_line(words.place(each.source))} | {words.count(each.score.n, each.score.of)} | {words.in_brackets(each.score.base)} "
-        f"| {words.in_brackets(each.score.tuned)} | {each.score.verdict or '–'} |"
+        [
+            _line(words.place(each.source)),
+            words.count(each.score.n, each.score.of),
+            *(words.in_brackets(getattr(each.score, side)) for side in sides),
+            *([each.score.verdict or "–"] if both else []),
+        ]
         for each in found
     )
-    return "\n".join([f"| {_line(label)} on | n | Base | Tuned | Verdict |", "|---|---|---|---|---|", *rows])
+    names = (words.name_of(report, side) for side in sides)
+    return _table([f"{_line(label)} on", "n", *names, *(["Verdict"] if both else [])], rows)
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Cells are Markdown already."""
+    lines = (f"| {' | '.join(cells)} |" for cells in rows)
+    top = "|" + "|".join(f" {head} " if head else " " for head in heads) + "|"
+    return "\n".join([top, "|" + "---|" * len(heads), *lines])
 
 
 def _first(task: TaskReport, most: int) -> list[Row]:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Literal
 
 from core.evaluate import tasks as catalogue
@@ -24,6 +24,7 @@ from core.evaluate.report import (
 
 FORGETTING = ("general", "general-choices")  # tasks about what the training was not
 OUTCOMES = {"win": "wins", "loss": "losses", "tie": "ties"}
+FEW_ROWS = 30  # the interval of so few is wide, so that a real loss may well hold zero
 DRAWN = 2  # scores of a task that are drawn; of the others, the figures are enough
 NO_TASKS = "Nothing was scored."
 ONE_SIDE = "One model alone was scored, so nothing is said of better or worse."
@@ -45,6 +46,7 @@ class Forgetting:
     verdict: Verdict | None
     headline: str
     sentence: str
+    beside: str = ""  # on the tasks of which this cannot be said
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ def sentence(task: TaskReport) -> str:
         alone = score.tuned or score.base
         return f"{task.label}: {score.label} {in_brackets(alone)}, on {count(score.n, score.of)}."
     base, tuned, by = figures(score.base)[0], figures(score.tuned)[0], score.difference
+    if by.differ == 0:
+        return f"{task.label}: {score.label} stayed at {tuned}: of {count(score.n, score.of)} none differs."
     moved = "stayed at" if base == tuned else f"{'rose' if by.value > 0 else 'fell'} from {base} to"
     value, low, high = figures(by, "+")
     sure = f"{value}, and with {task.settings.confidence:.0%} confidence between {low} and {high}"
@@ -87,14 +91,21 @@ def forgetting(report: Report) -> Forgetting:
     told = [task for task in map(report.task, FORGETTING) if task and main(task) and main(task).verdict]
     verdicts = {main(task).verdict for task in told}
     if not told:
-        return Forgetting(None, "Forgetting was not measured.", f"The task {FORGETTING[0]} measures it.")
+        how = "It takes both models" if len(report.sides) == 1 else f"The task {FORGETTING[0]} measures it"
+        return Forgetting(None, "Forgetting was not measured.", f"{how}.")
     verdict = next(each for each in ("hurt", "helped", "no clear change") if each in verdicts)
+    fewest = min((main(task) for task in told), key=lambda score: score.n)
+    hidden = f", but {count(fewest.n, fewest.of)} can hide a loss" if fewest.n < FEW_ROWS else ""
     words = {
         "hurt": "It forgot: on what it was not trained for, the tuned model is worse than its base.",
         "helped": "Nothing was forgotten: on what it was not trained for, the tuned model is even better than its base.",
-        "no clear change": "No clear forgetting on what it was not trained for.",
+        "no clear change": f"No clear forgetting on what it was not trained for{hidden}.",
     }
-    return Forgetting(verdict, words[verdict], " ".join(map(sentence, told)))
+    so, beside = (
+        " ".join(sentence(task) for task in told if (main(task).verdict == verdict) is wanted)
+        for wanted in (True, False)
+    )
+    return Forgetting(verdict, words[verdict], so, beside)
 
 
 def name_of(report: Report, side: Literal["base", "tuned"]) -> str:
@@ -166,16 +177,19 @@ def how(task: TaskReport) -> Iterator[tuple[str, str]]:
     rows = count(task.n, "rows")
     spread = ", evenly spread" if settings.max_samples is not None else ""
     yield "Rows", rows if task.n == task.available else f"{rows} of {task.available:,}{spread}"
+    if settings.source:
+        yield "Data", f"own copy: {PurePath(settings.source).name}"
     yield "Prompt", settings.prompt or "the example's own words, in the model's template"
     if task.kind != "likelihood":
         yield "Solved examples shown first", f"{settings.shots}"
     if task.kind == "generation":
         yield "Decoding", f"{settings.decoding}, at most {count(settings.max_new_tokens, 'tokens')}"
     yield "Grading", settings.grading
+    score = main(task)
+    paired = "" if score and score.difference is None else ", paired for the difference"
     yield (
         "Intervals",
-        f"{settings.confidence:.0%}, percentile bootstrap over rows with {settings.resamples:,} resamples, paired for the "
-        "difference",
+        f"{settings.confidence:.0%}, percentile bootstrap over rows with {settings.resamples:,} resamples{paired}",
     )
     if task.seconds:
         written = f", {count(task.tokens, 'tokens')} written" if task.tokens else ""
@@ -183,31 +197,51 @@ def how(task: TaskReport) -> Iterator[tuple[str, str]]:
 
 
 def commands(report: Report) -> list[str]:
-    """The lines that score the same again; tasks that were asked for in the same way share one."""
+    """The lines that score the same again; tasks that were asked for in the same way share one. A file that is not
+    below the current folder is named without its own, and said to be the user's."""
     asked: dict[tuple[str, ...], list[str]] = {}
     for task in report.tasks:
-        flags = []
-        if task.settings.max_samples is not None:
-            flags += ["--max-samples", str(task.settings.max_samples)]
-        if task.kind != "likelihood" and task.settings.shots != _usual_shots(task):
-            flags += ["--shots", str(task.settings.shots)]
-        named = asked.setdefault(tuple(flags), [])
-        if (name := place(task.given) or task.name) not in named:
+        named = asked.setdefault(tuple(_flags(task)), [])
+        if (name := task.given or task.name) not in named:
             named.append(name)
     side = ["--side", report.sides[0]] if len(report.sides) == 1 else []
     return [
-        shlex.join(
-            [
-                "atelier",
-                "evaluate",
-                report.run,
-                *(w for name in names for w in ("--task", name)),
-                *flags,
-                *side,
-            ]
-        )
+        _command(report.run, [w for name in names for w in ("--task", name)] + [*flags, *side])
         for flags, names in asked.items()
     ]
+
+
+def _flags(task: TaskReport) -> Iterator[str]:
+    settings = task.settings
+    if settings.source:
+        yield from ("--from", settings.source)
+    for flag, value in (
+        ("--max-samples", settings.max_samples),
+        ("--num-samples", settings.num_samples),
+        ("--max-new-tokens", settings.longest),
+    ):
+        if value is not None:
+            yield from (flag, str(value))
+    if settings.gen_only:
+        yield "--gen-only"
+    if settings.shots != _usual_shots(task):
+        yield from ("--shots", str(settings.shots))
+
+
+def _command(run: str, arguments: Sequence[str]) -> str:
+    said, away = [], []
+    for each in arguments:
+        harness = catalogue.HARNESS if each.startswith(catalogue.HARNESS) else ""
+        path = PurePath(each.removeprefix(harness))
+        if path.is_relative_to(Path.cwd()):
+            path = path.relative_to(Path.cwd())
+        elif path.is_absolute():
+            path = PurePath(path.name)
+            away.append(path.name)
+        said.append(f"{harness}{path}" if str(path) != "." else each)
+    line = shlex.join(["atelier", "evaluate", run, *said])
+    where = " and ".join(" ".join(name.split()) for name in dict.fromkeys(away))
+    return f"{line}  # {where}: your own, name it with its folder" if where else line
 
 
 def place(source: str) -> str:
@@ -250,7 +284,7 @@ def count(number: int, many: str) -> str:
 
 def _usual_shots(task: TaskReport) -> int | None:
     """How many solved examples are shown where nobody asks for another number; None if only the user's own file knows."""
-    if task.given:
+    if task.given and task.given not in catalogue.names():
         return None if task.given.endswith(catalogue.YAML) else 0
     return catalogue.built_in(task.name).shots.count if task.name in catalogue.names() else None
 
@@ -260,7 +294,8 @@ def _doubt(score: Score) -> str:
         return ""
     if score.difference.low <= 0 <= score.difference.high:
         return "; the interval holds zero, so this may be chance"
-    return "; too few for a verdict"
+    differ = score.difference.differ
+    return "; too few for a verdict" if differ is None else f"; {differ:,} differ, too few for a verdict"
 
 
 def _judge(verdicts: dict[str, Verdict]) -> tuple[Verdict | Literal["mixed"] | None, str | None]:

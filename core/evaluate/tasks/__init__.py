@@ -3,8 +3,9 @@
 held-out.yaml, gsm8k.yaml, ... lie beside this file; a user's own is a .yaml of the same kind, or a file of examples.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from itertools import chain, count
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -44,6 +45,8 @@ class From(Part):
     def _one(self) -> "From":
         if bool(self.held_out) + bool(self.file) + bool(self.hub) != 1:
             raise ValueError("must be held-out, or name one file or one hub")
+        if self.file and (self.file == ".." or Path(self.file).name != self.file):
+            raise ValueError("must name a file beside the task's, without a folder")
         return self
 
 
@@ -132,15 +135,44 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
-def tasks(wanted: Sequence[str]) -> Iterator[Task]:
-    """The tasks by these names, those that each brings after it, each once; SpecError if one cannot be understood."""
+def tasks(wanted: Sequence[str], known: Mapping[str, str] | None = None) -> Iterator[Task]:
+    """The tasks by these names, those that each brings after it, each once; SpecError if one cannot be understood.
+
+    A user's own are called after their files, and no two the same: `q`, `q-2`, `gsm8k-own`. `known` has the names that
+    are taken, each with what was given for it: the same file keeps its name, and no other gets it.
+    """
+    taken = {name: str(Path(given).resolve()) for name, given in (known or {}).items() if given}
     seen: set[str] = set()
     for name in wanted:
-        for task in _named(name):
+        for task in _apart(list(_named(name)), taken):
             for each in (task, *map(built_in, task.brings)):
                 if each.name not in seen:
                     seen.add(each.name)
                     yield each
+
+
+def _apart(found: list[Task], taken: dict[str, str]) -> list[Task]:
+    """The tasks of one file under names that no task of the project and no other file has."""
+    if not found[0].given:
+        return found
+    file, stem = str(Path(found[0].given).resolve()), found[0].name
+    ends = [task.name.removeprefix(stem) for task in found]
+    own = f"{stem}-own" if {stem + end for end in ends} & {*names()} else stem
+    free = next(
+        each
+        for each in chain([own], (f"{own}-{number}" for number in count(2)))
+        if all(taken.get(each + end, file) == file for end in ends)
+    )
+    taken |= {free + end: file for end in ends}
+    if free == stem:
+        return found
+    called = [{"name": free + end} for end in ends]
+    if found[0].examples.conversations:  # such a task is called after its file, a task's own .yaml as it says
+        called = [
+            each | {"label": free + task.label.removeprefix(stem)}
+            for each, task in zip(called, found, strict=True)
+        ]
+    return [task.model_copy(update=each) for task, each in zip(found, called, strict=True)]
 
 
 def built_in(name: str) -> Task:
@@ -148,7 +180,7 @@ def built_in(name: str) -> Task:
         close = get_close_matches(name, names(), 1)
         hint = f"Did you mean {close[0]!r}?" if close else f"There are {', '.join(names())}."
         raise SpecError(f"There is no task {name!r}, nor a file called so. {hint}")
-    return read(FOLDER / f"{name}.yaml", name)
+    return read(FOLDER / f"{name}.yaml")
 
 
 def read(path: Path, given: str = "") -> Task:
@@ -165,7 +197,8 @@ def read(path: Path, given: str = "") -> Task:
     try:
         return Task(**values | {"name": path.stem, "folder": path.parent, "given": given})
     except ValidationError as error:
-        raise SpecError(f"The task {path} {_why(error)}.") from None
+        why = _why(error)
+        raise SpecError(f"The task {path} {why}{'' if why.endswith('?') else '.'}") from None
 
 
 def _named(name: str) -> Iterator[Task]:
