@@ -74,6 +74,8 @@ def anchored(spec: RunSpec) -> RunSpec:
         values["model"][name] = values["model"][name] and _anchored(on_the_hub(values["model"][name]))
     for name in ("files", "held_out_files", "against"):
         values["data"][name] = tuple(map(_anchored_data, values["data"][name]))
+    tasks = values["evaluate"]["tasks"]
+    values["evaluate"]["tasks"] = tuple(_anchored(name) if Path(name).suffix else name for name in tasks)
     return RunSpec.from_dict(values)
 
 

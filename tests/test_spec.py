@@ -118,3 +118,13 @@ def test_a_settings_file_that_is_none_is_refused(tmp_path, text, words):
 def test_a_sample_that_is_not_built_in_is_refused_with_those_that_are(name):
     with pytest.raises(SpecError, match="sample:fables-en, sample:fables-fr"):
         presets.data_file(name)
+
+
+def test_a_task_of_ones_own_means_the_same_file_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "quiz.yaml").write_text("")
+    (tmp_path / "general").mkdir()
+    spec = presets.anchored(
+        presets.resolve("tiny", overrides={"evaluate": {"tasks": ("quiz.yaml", "general")}})
+    )
+    assert spec.evaluate.tasks == (str(tmp_path / "quiz.yaml"), "general")

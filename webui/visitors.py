@@ -384,7 +384,11 @@ def check_own(values: Any, uploads: Path, where: str = "") -> None:
     elif isinstance(values, list | tuple):
         for each in values:
             check_own(each, uploads, where)
-    elif isinstance(values, str) and is_path(values) and not Path(values).resolve().is_relative_to(uploads):
+    elif (
+        isinstance(values, str)
+        and is_path(values)
+        and (is_program(values) or not Path(values).resolve().is_relative_to(uploads))
+    ):
         raise UserError(
             f"{where} is {values!r}: on a Space a setting can name what is on the Hub or was uploaded by you, and "
             "nothing else on its disk."
@@ -393,10 +397,15 @@ def check_own(values: Any, uploads: Path, where: str = "") -> None:
 
 def is_path(name: str) -> bool:
     """Whether a setting's value leads somewhere on the disk, from here or from wherever it is looked for."""
-    if name.startswith("lm-eval:") and name.endswith((".yaml", ".yml")):
-        return True  # which can hold code
+    if is_program(name):
+        return True
     outside = name.startswith(("/", "~", ".", "\\")) or ".." in re.split(r"[/\\]", name)
     return outside or os.path.exists(os.path.expanduser(name))
+
+
+def is_program(name: str) -> bool:
+    """Whether a task is a file of lm-eval's, which can name code to run."""
+    return name.startswith("lm-eval:") and bool(re.search(r"[/\\]|\.ya?ml", name))
 
 
 def admitted(handler: Callable, act: str | None, space: Space) -> Callable:

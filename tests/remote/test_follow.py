@@ -81,6 +81,7 @@ def test_at_once_cancels_the_job_and_its_cost_is_kept(account, joined):
     run = joined(log_of(BEGUN, step(1)) + "time.sleep(60)", usd_before=0.5)
     jobs.start(run)
     until(lambda: run.progress().step == 1)
+    time.sleep(1.0)  # whole seconds are billed
     jobs.stop(run, now=True)
     assert wait(run) == "stopped"
     (job,) = account.jobs.values()

@@ -191,10 +191,11 @@ def test_a_setting_cannot_reach_for_what_lies_on_the_disk(shared, setting, way):
         shared.own({section: {name: [value] if several else value}})
 
 
-def test_a_task_of_lm_eval_that_is_a_file_is_refused(shared):
+@pytest.mark.parametrize("way", ["my.yaml", "/tmp/my.yaml/", "{own}/my.yaml", "../runs/bob/.data/my.yaml"])
+def test_a_task_of_lm_eval_that_is_a_file_is_refused(shared, way):
     """It could name a program to run."""
     with asking("bob"), pytest.raises(UserError, match="nothing else on its disk"):
-        shared.own({"evaluate": {"tasks": ["lm-eval:my.yaml"]}})
+        shared.own({"evaluate": {"tasks": ["lm-eval:" + way.format(own=shared.uploads)]}})
 
 
 def test_settings_that_name_what_anybody_may_use_are_let_through(shared, tmp_path):
