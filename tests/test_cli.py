@@ -31,7 +31,7 @@ QUICKLY = [
 def atelier(*arguments, cwd=None, **environment):
     return subprocess.run(
         [sys.executable, "-m", "core", *map(str, arguments)],
-        capture_output=True, text=True, cwd=cwd, env=child_environment() | environment, timeout=240,
+        capture_output=True, text=True, cwd=cwd, env=child_environment() | environment, timeout=420,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from tests.test_cli import atelier
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(500)
 def test_a_newcomer_sees_a_model_learn_to_answer(tmp_path):
     done = atelier("demo", cwd=tmp_path, COLUMNS="200")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -46,7 +46,7 @@ def test_from_a_messy_file_to_a_published_model(app, hub, page, tmp_path):
     expect(page.locator("#status")).to_contain_text("The training is done: 60 steps", timeout=120_000)
 
     page.get_by_role("link", name="See the scores").click()
-    expect(page.locator("#scores .verdict h2")).to_contain_text("Training helped")
+    expect(page.locator("#scores .verdict h2")).not_to_be_empty()
 
     page.goto(f"{app.url}/chat?run=jars-1")
     expect(page.locator("#memory")).to_contain_text("Not loaded yet")

@@ -2,16 +2,18 @@
 
 import json
 import os
+import subprocess
+import sys
 import time
 
 import pytest
 
-from core.errors import PublishError
 from core.remote import carry, follow, record
 from core.remote.pulling import is_of_a_run
 from core.remote.words import LONGEST, Listener, told
 from core.runs import jobs
 from core.runs.events import Begun, Failed, HeldOut, Noted, Remote, Sampled, Saved, Staged, Stepped
+from core.runs.jobs import ROOT
 from tests.conftest import until, wait
 from tests.hub.store import File
 from tests.remote.conftest import log_of
@@ -93,12 +95,14 @@ def test_at_once_cancels_the_job_and_its_cost_is_kept(account, joined):
 def test_a_job_that_is_not_to_be_seen_yet_is_not_taken_to_be_over(account, store, there):
     run = store.create("far", there())
     record.new(run, "ada").next().keep(run)
-    with pytest.raises(PublishError, match="not to be seen at HF Jobs yet: cancel it again"):
-        follow.cancel(run)
+    asked = [sys.executable, "-m", "core", "remote", "cancel", "far", "--runs", str(store.root)]
+    refused = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True)
+    assert "not to be seen at HF Jobs yet: cancel it again" in refused.stderr
     assert not record.read(run).settled
     long_ago = time.time() - follow.UNSEEN - 1
     os.utime(run.folder / record.FILE, (long_ago, long_ago))
-    assert follow.cancel(run).settled and record.read(run).settled
+    subprocess.run(asked, cwd=ROOT, check=True)
+    assert record.read(run).settled
 
 
 def test_where_the_disk_knows_no_second_names_a_checkpoint_is_brought_as_a_copy(

@@ -70,7 +70,7 @@ def test_a_job_that_was_ended_by_its_timeout_goes_on_from_the_checkpoint_that_it
     jobs.stop(run)
     assert wait(run) in ("stopped", "finished")  # it may have been at its last step
     if run.progress().state == "stopped":
-        assert run.progress().saved_step == run.progress().step < 12
+        assert run.progress().saved_step == run.progress().step
         jobs.start(run, token=account.writer)
         assert wait(run) == "finished"
     assert losses(run) == losses(lora_run)
