@@ -5,7 +5,7 @@ from html import escape
 from pathlib import Path
 
 from core.compare import plots, words
-from core.compare.retrieval import PAIRS, WAYS, Comparison, Row, Shown, Way, difference
+from core.compare.retrieval import WAYS, Comparison, Row, Shown, Way
 from core.compare.runs import Compared
 from core.data.remarks import visible
 from core.evaluate.reports.page import STYLE
@@ -118,13 +118,7 @@ def ways(found: Comparison) -> str:
 
 def differences(found: Comparison) -> str:
     """What the decision turns on, drawn; green and red only where zero is left out."""
-    rows = []
-    for better, than in PAIRS:
-        name = difference(better, than)
-        each = found.measures[0].differences[name]
-        colour = "good" if each.low > 0 else "bad" if each.high < 0 else "quiet"
-        rows.append((escape(name.capitalize()), each, f"var(--{colour})"))
-    return plots.forest(rows, zero=True)
+    return plots.differences(found, ("good", "bad", "quiet"))
 
 
 def question(found: Comparison, row: Row) -> str:

@@ -10,6 +10,7 @@ from functools import cache
 from html import escape
 from pathlib import Path
 
+from core.compare.retrieval import PAIRS, Comparison, difference
 from core.compare.runs import Curve, Point
 from core.evaluate.report import Interval
 from core.evaluate.reports.plots import SIDE, Scale, ticks
@@ -71,6 +72,18 @@ def losses(curves: Mapping[str, Curve], across: str) -> str:
         f'<div class="axis" aria-hidden="true">{axis}</div><small>In nats a token. Thin: training. With dots: held out, whose '
         "latest value stands beside the name.</small></figure>"
     )
+
+
+def differences(found: Comparison, colours: tuple[str, str, str]) -> str:
+    """What a decision turns on; the names of the style's colours above zero, below it, and for what holds it."""
+    above, below, unclear = colours
+    rows = []
+    for better, than in PAIRS:
+        name = difference(better, than)
+        each = found.measures[0].differences[name]
+        colour = above if each.low > 0 else below if each.high < 0 else unclear
+        rows.append((escape(name.capitalize()), each, f"var(--{colour})"))
+    return forest(rows, zero=True)
 
 
 def forest(rows: Sequence[tuple[str, Interval, str]], zero: bool = False) -> str:

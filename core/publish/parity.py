@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.data.examples import Message
 from core.errors import PublishError, TextError
+from core.hashing import sha256_of
 from core.publish.publishable import publishable
 from core.runs.store import Run
 
@@ -170,8 +171,7 @@ def record(run: Run, checked: Checked) -> Parity:
 def digest(path: Path) -> str:
     """SHA-256 of a file, or of all that may leave a folder, by name and content; the same wherever it lies."""
     if path.is_file():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     parts = [f"{each.relative_to(path).as_posix()} {digest(each)}" for each in publishable(path)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -6,7 +6,6 @@ The machine is gone when the job ends, and may be ended at any moment. So a chec
 and the next attempt goes on from there.
 """
 
-import hashlib
 import json
 import shutil
 import threading
@@ -16,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from core.errors import PublishError
+from core.hashing import sha256_of
 from core.publish.checkpoints import hold
 from core.publish.hub import Upload, push
 from core.remote.client import Jobs
@@ -219,7 +219,7 @@ def _pass_on(client: Jobs, record: Record, run: Run) -> None:
 def _send(run: Run, record: Record, outcome: Event) -> None:
     """Everything that is to come home, and the list of it with every hash, in one commit. PublishError if it fails for good."""
     files = {each.as_posix(): run.folder / each for each in _coming_home(run)}
-    listed = {name: {"sha256": _sha256(path), "size": path.stat().st_size} for name, path in files.items()}
+    listed = {name: {"sha256": sha256_of(path), "size": path.stat().st_size} for name, path in files.items()}
     results = {"outcome": type(outcome).__name__.lower(), "files": listed}
     uploads = [Upload(place(name), path) for name, path in files.items()]
     uploads.append(Upload(record.results, json.dumps(results, indent=1).encode()))
@@ -245,8 +245,3 @@ def _coming_home(run: Run) -> Iterator[Path]:
         if folder and folder.is_dir():
             yield from (path.relative_to(run.folder) for path in sorted(folder.rglob("*")) if path.is_file())
     yield from (Path(name) for name in (*STATE, "events.jsonl") if (run.folder / name).is_file())
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

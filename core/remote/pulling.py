@@ -1,11 +1,11 @@
 """What a machine of HF Jobs made, brought into the run's folder: every file by its hash, final/ last and at once."""
 
-import hashlib
 import json
 import shutil
 from pathlib import Path, PurePosixPath
 
 from core.errors import PublishError
+from core.hashing import sha256_of
 from core.remote.client import Jobs
 from core.remote.record import STATE, Record, place
 from core.runs.events import Event, EventLog
@@ -68,9 +68,7 @@ def _fetch(client: Jobs, record: Record, name: str, beside: Path, expected: dict
             lambda: hf_hub_download(record.repo, place(name), local_dir=beside, token=client.token),
         )
     )
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != expected["sha256"]:
+    if sha256_of(path) != expected["sha256"]:
         path.unlink()
         raise PublishError(
             f"{name} came from {record.repo} with other content than the machine had sent: nothing was taken over. The same "

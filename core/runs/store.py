@@ -20,7 +20,6 @@ runs/poems/
   merged/         the whole model, adapter merged in; gguf/ the same as GGUF files
   reports/        data.json, tokens.json, evaluation.{json,md,html}, parity.json, retrieval.{json,html}, push.json
   serve.json      where the process that answers is, and its key; only while it lives. talk.log is what it printed
-  remote.json     the job on the Hub's machines that trains it
 """
 
 import contextlib

@@ -3,7 +3,6 @@
 A checkpoint is written to .partial, sealed, and renamed:  with writing(folder, "checkpoint-20") as beside: ...
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -12,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from core.hashing import sha256_of
 from core.train import disk
 from core.train.distributed import ranks
 
@@ -119,9 +119,4 @@ def _state(checkpoint: Path) -> dict:
 def _hashes(files: list[Path]) -> list[str]:
     """Of several files at once: weights and optimizer are large, and hashing holds no lock of Python's."""
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        return list(pool.map(_sha256, files))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return list(pool.map(sha256_of, files))

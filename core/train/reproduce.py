@@ -1,6 +1,5 @@
 """Running a run again from its manifest, and showing where the second differs from the first."""
 
-import hashlib
 import json
 import platform
 import shutil
@@ -12,6 +11,7 @@ from typing import Any
 
 from core.errors import RunError
 from core.evaluate import report
+from core.hashing import sha256_of
 from core.runs.store import Run, RunStore
 
 # Of the plan, what decides about numbers; the rest is what was expected of memory and time.
@@ -164,11 +164,7 @@ def weight_difference(first: Path, second: Path) -> float | None:
 
 def hashes(folder: Path) -> dict[str, str]:
     """The SHA-256 of every file of weights in the folder."""
-    found = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as file:
-            found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+    return {path.name: sha256_of(path) for path in sorted(folder.glob("*.safetensors"))}
 
 
 def _scores(first: Run, second: Run) -> list[tuple[str, float, float]]:

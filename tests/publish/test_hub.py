@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,19 +15,6 @@ from core.publish.hub import Upload, push
 from tests.hub import Hub
 from tests.hub.store import File
 from tests.publish.pushing import ROOT, Child, Outcome
-
-
-@pytest.fixture(scope="module")
-def shared_hub() -> Iterator[Hub]:
-    with Hub() as hub:
-        yield hub
-
-
-@pytest.fixture(scope="module")
-def child(shared_hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
-    child = Child(shared_hub, tmp_path_factory.mktemp("child") / "log")
-    yield child
-    child.end()
 
 
 @pytest.fixture

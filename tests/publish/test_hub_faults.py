@@ -1,6 +1,5 @@
 """Whatever goes wrong, and wherever: a reader sees the old state or the whole new one, one commit is made, one sentence said."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,19 +48,6 @@ SAID = {
     "expire": "(401), it is wrong, revoked or expired",
 }
 PASSING = (409, 412, 429, 500, 503, "proxy-page", "drop", "drop-after", "drop-mid-body", "slow")
-
-
-@pytest.fixture(scope="module")
-def shared_hub() -> Iterator[Hub]:
-    with Hub() as hub:
-        yield hub
-
-
-@pytest.fixture(scope="module")
-def child(shared_hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
-    child = Child(shared_hub, tmp_path_factory.mktemp("child") / "log")
-    yield child
-    child.end()
 
 
 @pytest.fixture(params=list(FILES))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import TrainError
+from core.hashing import sha256_of
 from core.runs import Run, RunStore
 from core.runs.events import Noted
 from core.train import checkpoints, disk
@@ -85,7 +86,7 @@ def test_a_seal_that_names_a_file_elsewhere_is_none(folder, name):
     outside, checkpoint = folder / "outside.txt", folder / "checkpoint-10"
     outside.write_text("not ours")
     seal = json.loads((checkpoint / checkpoints.SEAL).read_text())
-    seal[name.format(folder)] = checkpoints._sha256(outside)
+    seal[name.format(folder)] = sha256_of(outside)
     (checkpoint / checkpoints.SEAL).write_text(json.dumps(seal))
     assert not checkpoints.is_whole(checkpoint)
 

@@ -2,7 +2,7 @@
 
 from core.compare import plots, words
 from core.compare.page import LOOKS
-from core.compare.retrieval import PAIRS, WAYS, Comparison, Row, Way, difference
+from core.compare.retrieval import WAYS, Comparison, Row, Way
 from core.compare.runs import Compared, Line
 from core.data.remarks import visible
 from webui.render.data import file_name
@@ -99,13 +99,7 @@ def retrieval(found: Comparison) -> str:
 
 
 def differences(found: Comparison) -> str:
-    rows = []
-    for better, than in PAIRS:
-        name = difference(better, than)
-        each = found.measures[0].differences[name]
-        colour = "viridian" if each.low > 0 else "madder" if each.high < 0 else "edge"
-        rows.append((text(name.capitalize()), each, f"var(--{colour})"))
-    return plots.forest(rows, zero=True)
+    return plots.differences(found, ("viridian", "madder", "edge"))
 
 
 def answers(found: Comparison) -> str:

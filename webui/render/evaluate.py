@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from core.evaluate.report import Answer, Report, Row, Score, Sourced, TaskReport, main, outcome, unread
+from core.evaluate.report import Answer, Report, Row, Score, Sourced, TaskReport, main, outcome
 from core.evaluate.reports import plots, words
 from webui.render.data import file_name, source_words
 from webui.render.parts import INTERVALS, count, hint, section, table, text
@@ -138,20 +138,11 @@ def prompts(found: Report) -> str:
 
 def _said(row: Row, task: TaskReport, side: str) -> str:
     """An answer, what was read out of it, and what that was worth; of rows that are only read, the mark alone."""
-    answer = getattr(row, side)
-    notes = [
-        f"{text(_label(task, name))} {words.mark(mark)}"
-        for name, both in row.marks.items()
-        if (mark := getattr(both, side)) is not None
-    ]
+    answer, notes = getattr(row, side), words.notes(row, task, side, text)
     if answer is None:
         return f"<small>{'; '.join(notes)}</small>"
-    if task.kind == "choice":  # nothing was written, so nothing ended and nothing was read out of it
+    if task.kind == "choice":  # nothing was written, so nothing ended
         return f'<p dir="auto">{text(answer.text)}</p><small>{"; ".join(notes)}</small>'
-    if answer.found is not None:
-        notes.insert(0, f"read as <b>{text(answer.found)}</b>")
-    elif side in unread(row, task):
-        notes.insert(0, f'<span class="missed">{text(task.settings.finds)} was not found</span>')
     return _answer(answer, notes)
 
 
@@ -166,10 +157,6 @@ def _answer(answer: Answer | None, notes: Sequence[str] = ()) -> str:
     given = text(answer.text) or "<i>(nothing)</i>"
     how = f"{count(answer.tokens, 'token')}, {ENDED[answer.ended]}"
     return f'<p dir="auto">{given}</p><small>{"; ".join([how, *notes])}</small>'
-
-
-def _label(task: TaskReport, name: str) -> str:
-    return next((score.label for score in task.scores if score.name == name), name)
 
 
 def _badge(score: Score) -> str:

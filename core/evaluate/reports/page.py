@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 
 import core
-from core.evaluate.report import Answer, Report, Row, Score, TaskReport, main, outcome, unread
+from core.evaluate.report import Answer, Report, Row, Score, TaskReport, main, outcome
 from core.evaluate.reports import plots, words
 from core.runs.events import Progress
 
@@ -215,21 +215,11 @@ def _row(report: Report, task: TaskReport, row: Row) -> Iterator[str]:
 
 def _said(row: Row, task: TaskReport, side: str) -> str:
     """What one model said, what was read out of it, and what that was worth."""
-    answer = getattr(row, side)
-    labels = {score.name: score.label for score in task.scores}
-    notes = [
-        f"{escape(labels.get(name, name))} {words.mark(mark)}"
-        for name, both in row.marks.items()
-        if (mark := getattr(both, side)) is not None
-    ]
+    answer, notes = getattr(row, side), words.notes(row, task, side, escape)
     if answer is None:
         return f'<p class="small">{"; ".join(notes)}</p>'
-    if task.kind == "choice":  # nothing was written, so nothing ended and nothing was read out of it
+    if task.kind == "choice":  # nothing was written, so nothing ended
         return f'{_text(answer.text)}<p class="small">{"; ".join(notes)}</p>'
-    if answer.found is not None:
-        notes.insert(0, f"read as <b>{escape(answer.found)}</b>")
-    elif side in unread(row, task):
-        notes.insert(0, f'<span class="missed">{escape(task.settings.finds)} was not found</span>')
     return _answer(answer, notes)
 
 

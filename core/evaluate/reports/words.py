@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
@@ -164,6 +164,25 @@ def by_row(task: TaskReport) -> str:
 def mark(value: float) -> str:
     """One row's mark: right and wrong are 1 and 0, not 1.00 and 0.000."""
     return f"{value:g}" if value in (0, 1) else number(value)
+
+
+def notes(row: Row, task: TaskReport, side: str, write: Callable[[str], str]) -> list[str]:
+    """What stands below what one model said, as HTML: its marks, and before them what was read out of an answer that it
+    wrote. `write` makes HTML of words."""
+    answer = getattr(row, side)
+    labels = {score.name: score.label for score in task.scores}
+    found = [
+        f"{write(labels.get(name, name))} {mark(value)}"
+        for name, both in row.marks.items()
+        if (value := getattr(both, side)) is not None
+    ]
+    if answer is None or task.kind == "choice":  # nothing was written, so nothing was read out of it
+        return found
+    if answer.found is not None:
+        found.insert(0, f"read as <b>{write(answer.found)}</b>")
+    elif side in unread(row, task):
+        found.insert(0, f'<span class="missed">{write(task.settings.finds)} was not found</span>')
+    return found
 
 
 def ended(answer: Answer) -> str:
