@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from gguf import GGMLQuantizationType, dequantize
+from safetensors.torch import load_file, save_file
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
@@ -127,7 +128,8 @@ def test_a_byte_level_tokenizer_is_known_by_its_patterns_and_read_alike(tmp_path
     assert stored.says["tokenizer.ggml.pre"] == cuts
     for text in [*STRINGS, *TEXT.splitlines()]:
         assert stored.ids(text, first=False) == tokenizer(text, add_special_tokens=False).input_ids, text
-    assert stored.says["tokenizer.ggml.tokens"][-1].startswith("[PAD")  # rows that no token has
+    tokens = stored.says["tokenizer.ggml.tokens"]
+    assert tokens[-1].startswith("[PAD") and len(set(tokens)) == len(tokens)  # rows that no token has
 
 
 def test_a_sentencepiece_tokenizer_is_read_alike_but_for_its_unicode_rules(tmp_path):
@@ -158,6 +160,43 @@ def test_a_sentencepiece_tokenizer_is_read_alike_but_for_its_unicode_rules(tmp_p
         if not set(text) & {"₂", "İ"}:
             assert stored.ids(text, first=False) == tokenizer(text, add_special_tokens=False).input_ids, text
     assert stored.ids("Ａ", first=False) != tokenizer("Ａ", add_special_tokens=False).input_ids
+
+
+@pytest.mark.parametrize("scheme", ["always", "never"])
+def test_whether_a_text_gets_a_space_before_it_is_told_as_the_tokenizer_does_it(scheme):
+    pieces = {
+        piece: at for at, piece in enumerate(["a", "▁", "▁a", *(f"<0x{byte:02X}>" for byte in range(256))])
+    }
+    backend = Tokenizer(models.BPE(pieces, [("▁", "a")], byte_fallback=True))
+    backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=scheme)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, chat_template="x")
+    vocabulary = vocabulary_of(tokenizer, len(pieces), (), False)
+    assert vocabulary.add_space_prefix == (scheme == "always") == (tokenizer("a").input_ids == [pieces["▁a"]])
+
+
+def test_the_token_that_ends_a_turn_is_named_beside_the_one_that_ends_a_text(tmp_path):
+    tokenizer = byte_level("qwen2")
+    turn, end = tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"])
+    folder = base(tmp_path / "model", "llama", tokenizer)
+    vocabulary = vocabulary_of(tokenizer, len(tokenizer) + 5, (turn, end), False)
+    write(folder, tmp_path / "a.gguf", format_named("q8_0"), vocabulary, About("a"))
+    says = Stored(tmp_path / "a.gguf").says
+    assert (says["tokenizer.ggml.eot_token_id"], says["tokenizer.ggml.eos_token_id"]) == (turn, end)
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_has_rows_is_refused():
+    tokenizer = byte_level("gpt-2")
+    with pytest.raises(PublishError, match="do not belong together"):
+        vocabulary_of(tokenizer, len(tokenizer) - 1, (), False)
+
+
+def test_a_head_that_is_the_embedding_is_left_out_also_where_the_weights_hold_it_twice(tmp_path):
+    tokenizer = byte_level("gpt-2")
+    folder = base(tmp_path / "model", "llama-tied", tokenizer)
+    weights = load_file(folder / "model.safetensors")
+    head = weights["model.embed_tokens.weight"].clone()
+    save_file(weights | {"lm_head.weight": head}, folder / "model.safetensors", {"format": "pt"})
+    assert "output.weight" not in {tensor.name for tensor in made(folder, tokenizer).tensors()}
 
 
 def changed(kind, **parts):
