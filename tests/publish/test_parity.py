@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from core.publish import parity
 from core.publish.export import export
 from core.publish.gguf.formats import format_named
 from core.publish.gguf.reading import Stored
+from core.publish.gguf.write import write
 from core.runs import Run, RunStore
 from core.runs.jobs import child_environment
 from tests.publish.tiny import base, byte_level, trained_on
@@ -113,6 +115,27 @@ def test_weights_that_lie_otherwise_fail_although_every_byte_is_as_written(tiny,
     ):
         export(tiny, ["f16"])
     assert parity.read(tiny).of("f16").noise > 0.05 and not (tiny.folder / "gguf").exists()
+
+
+def test_a_file_that_does_not_hold_what_was_written_fails(tiny, monkeypatch):
+    def careless(folder, target, *others):
+        written = write(folder, target, *others)
+        target.write_bytes(target.read_bytes()[:-2000] + bytes(2000))
+        return written
+
+    monkeypatch.setattr("core.publish.export.write", careless)
+    with pytest.raises(PublishError, match="was written as"):
+        export(tiny, ["q8_0"])
+    assert not (tiny.folder / "gguf").exists()
+
+
+def test_a_file_that_says_otherwise_of_a_token_fails_although_it_is_read_alike(tiny, monkeypatch):
+    def otherwise(folder, target, format, vocabulary, *others):
+        return write(folder, target, format, replace(vocabulary, padding=vocabulary.padding + 1), *others)
+
+    monkeypatch.setattr("core.publish.export.write", otherwise)
+    with pytest.raises(PublishError, match="tokenizer.ggml.padding_token_id"):
+        export(tiny, ["q8_0"])
 
 
 def test_a_failed_export_leaves_the_earlier_file(exported, monkeypatch):
