@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
@@ -25,7 +26,8 @@ def ask(*arguments: str, token: str | None = None, timeout: float = 120) -> dict
 class Asked:
     """A process at work on a question. Leaving the `with` ends it, whether or not it has answered."""
 
-    def __init__(self, *arguments: str, token: str | None = None) -> None:
+    def __init__(self, *arguments: str, token: str | None = None, downloads: Path | None = None) -> None:
+        """`downloads` is where what it fetches from the Hub is kept, unless that is the usual place."""
         self.called = f"atelier {' '.join(arguments[:2])}"
         self.began = time.monotonic()
         # Files and not pipes: an answer may be larger than a pipe holds, and nobody reads while it is written.
@@ -36,7 +38,7 @@ class Asked:
             stdin=subprocess.DEVNULL,
             stdout=self._out,
             stderr=self._err,
-            env=child_environment(token),
+            env=child_environment(token) | ({"HF_HOME": str(downloads)} if downloads else {}),
         )
 
     def __enter__(self) -> "Asked":
@@ -64,7 +66,7 @@ class Asked:
     def answer(self) -> dict[str, Any]:
         """What it printed, as `ask` returns and raises it."""
         status, printed, said = self._process.returncode, _text(self._out), _text(self._err)
-        if status == 0 or (status == 2 and printed):
+        if status == 0 or (status in (1, 2) and printed):
             answer = json.loads(printed)
             if status == 2 and "files" not in answer and "error" in answer:
                 raise UserError(answer["error"])  # there is nothing more to say than that sentence

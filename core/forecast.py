@@ -1,18 +1,20 @@
 """What a run would take, said before it begins: rows, tokens, steps, every choice, memory, time, disk, and whether it fits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.data.examples import Problem
 from core.data.select import Selected, select
 from core.errors import TextError
 from core.remote.estimate import as_text as costs
 from core.remote.estimate import estimate
 from core.spec import RunSpec
 from core.train.distributed.launching import commands
-from core.train.plan import Lengths, memory_by_method, plan, refusal, shape_of, spoken
+from core.train.plan import HOUR, Lengths, memory_by_method, plan, refusal, shape_of, spoken
 from core.train.processes import check
 
 if TYPE_CHECKING:
@@ -50,17 +52,20 @@ def forecast(
     lengths, tokens = _lengths(spec, chosen)
     device, flavor = _device(spec, folder, flavors)
     planned = plan(spec, shape, lengths, device, why_padded, tokens.pop("added_tokens"))
-    stops = refusal(planned, spec)
+    refused = refusal(planned, spec)
     return {
         "base": spec.model.base,
         "parameters": shape.parameters,
         "trainable": shape.trainable(spec.method.kind, spec.method.rank, spec.method.target_modules),
         "exact": shape.exact,
         "method": spec.method.kind,
+        "rows": sum(report.rows for report in chosen.reports),
         **tokens,
+        "left_out": [*_not_read(chosen), *tokens["left_out"]],
         **planned.as_dict(),
         "device": {"kind": device.kind, "name": device.name, "memory": device.memory, "flops": device.flops},
-        "refusal": str(stops) if stops else None,
+        "asks_for_hours": planned.device == "cpu" and planned.seconds > HOUR and spec.compute.where == "here",
+        "refusal": str(refused) if refused else None,
         "remote": estimate(planned.seconds, flavor, spec.compute).as_dict() if flavor else None,
         "machines": list(commands(spec)),
     }
@@ -94,7 +99,7 @@ def needs(shape: Mapping[str, Any], in_words: bool) -> dict[str, Any]:
 
 def _lengths(spec: RunSpec, chosen: Selected) -> tuple[Lengths, dict[str, Any]]:
     """Tokens of the rows, and what is worth knowing of them."""
-    from core.text.encode import encode
+    from core.text.encode import encode, will_it_stop
     from core.text.load import load_text
 
     try:
@@ -113,6 +118,10 @@ def _lengths(spec: RunSpec, chosen: Selected) -> tuple[Lengths, dict[str, Any]]:
         "cut_rows": training.cut_rows + held_out.cut_rows,
         "cut_tokens": training.cut_tokens + held_out.cut_tokens,
         "skipped": training.skipped + held_out.skipped,
+        "left_out": [each for part in (training, held_out) for each in _by_code(part.counts, part.problems)],
+        "stops": [
+            asdict(each) for each in will_it_stop(training, text.template, text.tokenizer, text.stop_ids)
+        ],
         "tokens_guessed": None,
         "added_tokens": len(text.added),
     }
@@ -134,9 +143,27 @@ def _guessed(spec: RunSpec, chosen: Selected, why: str) -> tuple[Lengths, dict[s
         "cut_rows": int(sum((side > 0).sum() for side in cut)),
         "cut_tokens": int(sum(side.sum() for side in cut)),
         "skipped": 0,
+        "left_out": [],
+        "stops": None,
         "tokens_guessed": why,
         "added_tokens": 0,
     }
+
+
+def _not_read(chosen: Selected) -> Iterator[dict[str, Any]]:
+    """Why rows of the files are no examples: those with an error, and those that data.drop leaves out."""
+    for report in chosen.reports:
+        yield from _by_code(report.counts, report.problems)
+        for code, times in report.dropped.items():
+            yield {"code": code, "times": times, "why": f"Left out for {code}, as data.drop says."}
+
+
+def _by_code(counts: Mapping[tuple[str, str], int], problems: Sequence[Problem]) -> Iterator[dict[str, Any]]:
+    """Of each kind of error how often it came, and what the first one said."""
+    first = {each.code: each.why for each in reversed(problems) if each.severity == "error"}
+    for (severity, code), times in counts.items():
+        if severity == "error":
+            yield {"code": code, "times": times, "why": first.get(code, "")}
 
 
 def as_text(seen: dict[str, Any]) -> str:
@@ -157,6 +184,7 @@ def as_text(seen: dict[str, Any]) -> str:
         lines.append(
             f"! {seen['cut_rows']:,} examples are cut ({seen['cut_tokens']:,} tokens lost), {seen['skipped']:,} left out."
         )
+    lines += [f"! {check['text']}" for check in seen["stops"] or () if not check["ok"]]
     lines += [
         f"{seen['total_steps']:,} steps of {seen['batch_size']} examples, the first {seen['warmup_steps']:,} of them warmup; "
         f"measured every {seen['evaluate_every']:,}.",

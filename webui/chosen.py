@@ -6,14 +6,15 @@ import gradio as gr
 
 from core.presets import names
 from webui import forms
+from webui.language import t
 from webui.render.data import file_name
+from webui.render.train import BUILT_IN
 from webui.shared import SAMPLE, Shared
 
 # BrowserState encrypts what it keeps with this; it hides nothing (everyone has the key), it only has to be the same
 # on every page and after a restart, or the browser could not read back what it kept.
 KEY = "atelier"
 PRESET = "tiny"
-BUILT_IN = {"sample:fables-en": "Tales in English, built in", "sample:fables-fr": "Tales in French, built in"}
 OTHER = "other"  # what is chosen, where it is neither built in nor saved
 # The settings of `data` that are chosen on the Data page, by name.
 FRESH: dict[str, Any] = {"files": [SAMPLE], "held_out": [], "columns": {}, "drop": [], "weights": []}
@@ -41,10 +42,11 @@ def added(state: dict[str, Any], files: list[str]) -> dict[str, Any]:
 def offered(shared: Shared, state: dict[str, Any]) -> gr.Dropdown:
     """What is chosen, among the data sets that can be chosen by name."""
     files = state["files"] or [SAMPLE]
-    choices = [*((label, name) for name, label in BUILT_IN.items()), *shared.sets.choices()]
+    choices = [*((t(label), name) for name, label in BUILT_IN.items()), *shared.sets.choices()]
     named = len(files) == 1 and files[0] in dict(map(reversed, choices))
-    more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-    other = [] if named else [(file_name(files[0]) + more, OTHER)]
+    first = file_name(files[0])
+    several = t("{file} and {n} more", file=first, n=len(files) - 1) if len(files) > 1 else first
+    other = [] if named else [(several, OTHER)]
     return gr.Dropdown(choices=[*other, *choices], value=files[0] if named else OTHER)
 
 

@@ -11,17 +11,28 @@ from core.compare.retrieval import Request, read
 from core.compare.runs import compare_runs
 from core.errors import RunError, UserError
 from core.runs import Run, jobs
+from webui import language
 from webui.intake.sources import drop_zone
+from webui.language import t
 from webui.render import compare as render
 from webui.render.data import file_name
+from webui.render.evaluate import nothing
 from webui.render.parts import alert, heading, hint, section
 from webui.render.runs import BUSY, status_block
-from webui.shared import POLL, Shared, html, nowhere, only_news, run_chooser, spoken
+from webui.shared import (
+    POLL,
+    READ_RUNS,
+    WRITE_RUNS,
+    Shared,
+    at_once,
+    html,
+    nowhere,
+    only_news,
+    run_chooser,
+    spoken,
+)
 
 AT_FIRST = 4  # runs, the newest ones
-READ_RUNS = "() => new URLSearchParams(location.search).getAll('run').join(',')"
-WRITE_RUNS = """names => history.replaceState(null, '', location.pathname
-  + (names.length ? '?' + names.map(name => 'run=' + encodeURIComponent(name)).join('&') : ''))"""
 ACROSS = [("by steps", "step"), ("by tokens", "tokens"), ("by time", "time")]
 WHY = (
     "Would handing passages of your documents to the base do as well as training? Both answer the same questions, with "
@@ -34,43 +45,48 @@ USUAL = Request(documents=("-",))
 
 
 def room(shared: Shared, page: gr.Blocks) -> None:
-    html(
-        f"<style>{plots.css()}</style>"
-        + heading("Which is better?", "Runs side by side; and tuning against retrieval.")
+    html(f"<style>{plots.css()}</style>")  # apart from words, whose translations hold no braces
+    html(heading(t("Which is better?"), t("Runs side by side; and tuning against retrieval.")))
+    chosen = gr.Dropdown(
+        [], multiselect=True, label=t("Runs"), elem_id="runs-compared", allow_custom_value=True
     )
-    chosen = gr.Dropdown([], multiselect=True, label="Runs", elem_id="runs-compared", allow_custom_value=True)
     scores = html(elem_id="scores")
     with gr.Column(visible=False) as drawn:
-        across = gr.Radio(ACROSS, value="step", label="Loss", elem_id="across")
+        across = gr.Radio(
+            [(t(label), by) for label, by in ACROSS], value="step", label=t("Loss"), elem_id="across"
+        )
         curves = html(elem_id="curves")
         rest = html(elem_id="rest")
-    html(section("Against retrieval") + hint(WHY))
-    with gr.Row(elem_classes="acts"):
-        name = run_chooser()
-        begin = gr.Button("Compare", variant="primary", elem_id="compare", scale=1, min_width=180)
-    message = html(elem_id="message")
-    status = html(elem_id="status")
-    upload = drop_zone("Documents to find passages in", "upload-documents")
+    html(section(t("Against retrieval")) + hint(t(WHY)))
+    upload = drop_zone(t("Documents to find passages in"), "upload-documents")
     documents = gr.Dropdown(
-        [], multiselect=True, filterable=False, label="Documents", visible=False, elem_id="documents"
+        [], multiselect=True, filterable=False, label=t("Documents"), visible=False, elem_id="documents"
     )
-    html(hint(KINDS))
-    with gr.Accordion("Questions of your own, and how much is handed over", open=False):
+    html(hint(t(KINDS)))
+    with gr.Accordion(t("Questions of your own, and how much is handed over"), open=False):
         upload_questions = gr.File(
-            label="Questions with answers; what was held out from training unless given", height=132, elem_id="upload-questions"
+            label=t("Questions with answers; what was held out from training unless given"), height=132,
+            elem_id="upload-questions",
         )  # fmt: skip
         with gr.Row(elem_classes="settings"):
             most_questions, passages, tokens = (
                 gr.Number(value, label=label, precision=0, minimum=1, min_width=180, elem_id=elem_id)
                 for value, label, elem_id in (
-                    (USUAL.most_questions, "Most questions", "most-questions"),
-                    (USUAL.passages, "Most passages for a question", "most-passages"),
-                    (USUAL.passage_tokens, "Most tokens of passages", "passage-tokens"),
+                    (USUAL.most_questions, t("Most questions"), "most-questions"),
+                    (USUAL.passages, t("Most passages for a question"), "most-passages"),
+                    (USUAL.passage_tokens, t("Most tokens of passages"), "passage-tokens"),
                 )
             )
+    with gr.Row(elem_classes="acts"):
+        name = run_chooser()
+        begin = gr.Button(
+            t("Compare with retrieval"), variant="primary", elem_id="compare", scale=1, min_width=180
+        )
+    message = html(elem_id="message")
+    status = html(elem_id="status")
     found = html(elem_id="found")
     download = gr.DownloadButton(
-        "Download the comparison (HTML)", visible=False, size="md", elem_id="download"
+        t("Download the comparison (HTML)"), visible=False, size="md", elem_id="download"
     )
     asked, seen, seen_below = nowhere(), nowhere(), nowhere()
 
@@ -86,15 +102,18 @@ def room(shared: Shared, page: gr.Blocks) -> None:
 
     def look(names: list[str], by: str, before: str) -> list:
         runs = [run for each in names or [] if (run := shared.find(each))]
-        return only_news([*map(_short, side_by_side(tuple(runs), stamp(*runs), by)), len(runs) > 1], before)
+        return only_news(
+            [*map(_short, side_by_side(tuple(runs), stamp(*runs), by, language.language())), len(runs) > 1],
+            before,
+        )
 
     def look_below(named: str | None, before: str) -> list:
         run = shared.find(named)
         if run is None:
-            return only_news([hint("No run has been trained to its end yet."), "", False], before)
+            return only_news([nothing(), "", False], before)
         progress = shared.progress(run)
         at_work = progress.act == "compare" and (progress.state in BUSY or progress.message)
-        said = _short(against_retrieval(run, stamp(run)))
+        said = _short(against_retrieval(run, stamp(run), language.language()))
         file = run.reports / PAGE
         there = f"{run.name} {file.stat().st_mtime_ns}" if file.is_file() and said else ""
         now, *fresh = only_news([status_block(run, progress) if at_work else "", said, there], before)
@@ -150,12 +169,14 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     across.input(**now)
     name.input(**below)
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
+    begin.click(None, None, message, js=at_once("Asking for the comparison …"), **quiet)
     upload.upload(bring, [upload, documents], [message, upload, documents], **quiet)
     documents.input(keep_only, documents, documents, **quiet)
     begin.click(
         start,
         [name, documents, upload_questions, most_questions, passages, tokens],
         message,
+        show_progress="hidden",
         api_name="compare",
     ).then(**below)
 
@@ -175,10 +196,13 @@ def stamp(*runs: Run) -> tuple[tuple[int, int], ...]:
 
 
 @lru_cache(maxsize=32)
-def side_by_side(runs: tuple[Run, ...], _: tuple, across: str) -> tuple[str, str, str]:
-    """Scores, curves, and settings with cost. Looked at once a second by everyone, made anew only when it changes."""
+def side_by_side(
+    runs: tuple[Run, ...], _: tuple, across: str, language: str = language.ENGLISH
+) -> tuple[str, str, str]:
+    """Scores, curves, and settings with cost, in the asker's language. Looked at once a second by everyone, made anew only
+    when it changes."""
     if len(runs) < 2:
-        return hint(render.FEW), "", ""
+        return hint(t(render.FEW)), "", ""
     try:
         compared = compare_runs(runs)
     except UserError as error:
@@ -187,8 +211,8 @@ def side_by_side(runs: tuple[Run, ...], _: tuple, across: str) -> tuple[str, str
 
 
 @lru_cache(maxsize=32)
-def against_retrieval(run: Run, _: tuple) -> str:
-    """What the comparison found; empty if there was none."""
+def against_retrieval(run: Run, _: tuple, language: str = language.ENGLISH) -> str:
+    """What the comparison found, in the asker's language; empty if there was none."""
     try:
         found = read(run)
     except UserError as error:

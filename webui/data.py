@@ -18,6 +18,7 @@ from webui.intake.lengths import Lengths
 from webui.intake.mixture import Mixture
 from webui.intake.reading import Readings
 from webui.intake.sources import Sources
+from webui.language import number, t
 from webui.render import data as render
 from webui.render.parts import alert, heading, hint, waiting
 from webui.render.train import arguments
@@ -35,21 +36,21 @@ LEAD = "Show it examples, in whatever file you have them. They are checked line 
 def room(shared: Shared, page: gr.Blocks) -> None:
     chosen, settings, shown, readings = chosen_data(), chosen_settings(), nowhere(), Readings()
     usable = nowhere()  # "yes" if what is chosen was read without an error
-    html(heading("What should the model learn?", LEAD))
+    html(heading(t("What should the model learn?"), t(LEAD)))
     sources = Sources(shared)
     message = html(elem_id="message")
     with gr.Row(elem_classes="acts next"):
-        use = gr.Button(USE, variant="primary", size="lg", interactive=False, elem_id="use")
-        busy = html(waiting(READING), elem_id="busy")
+        use = gr.Button(t(USE), variant="primary", size="lg", interactive=False, elem_id="use")
+        busy = html(waiting(t(READING)), elem_id="busy")
     report = html(elem_id="report")
     mixture, columns = Mixture(), Columns()
     examples = html(elem_id="examples")
     problems = html(elem_id="problems")
-    drop = gr.CheckboxGroup([], label="Leave out examples with", visible=False, elem_id="drop")
+    drop = gr.CheckboxGroup([], label=t("Leave out examples with"), visible=False, elem_id="drop")
     lengths = Lengths()
     tokens = html(elem_id="tokens")
     keeping = Keeping(shared)
-    html(hint(render.HONEST), elem_classes="honest")
+    html(hint(t(render.HONEST)), elem_classes="honest")
 
     def show(seen: render.Seen, state: dict[str, Any], kept: dict[str, Any], other_files: bool) -> dict:
         parts = (
@@ -63,7 +64,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
             problems: shared.short(render.problems(seen)),
             drop: gr.CheckboxGroup(choices=codes, value=state["drop"], visible=bool(codes)),
             tokens: shared.short(render.tokens(seen)),
-            use: gr.update(value=USE, interactive="error" not in seen),
+            use: gr.update(value=t(USE), interactive="error" not in seen),
             usable: "" if "error" in seen else "yes",
             message: shared.short(render.nothing(seen)),
         }
@@ -73,7 +74,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
         state = FRESH | state
         files, now = json.dumps(state["files"]), json.dumps([state, kept])
         # gradio sends what a stream yields first only with what it yields next, and one that yields once empties all.
-        yield {busy: waiting(READING)}
+        yield {busy: waiting(t(READING))}
         if (before or "").endswith(now):
             yield {busy: ""}
             return
@@ -82,15 +83,19 @@ def room(shared: Shared, page: gr.Blocks) -> None:
             asked = ["data", "check", *words, "--rows", ROWS]
             for answer in readings.answer(request.session_hash, now, asked):
                 if isinstance(answer, int):
-                    yield {busy: waiting(f"{READING} {answer} seconds")}
+                    yield {busy: waiting(t("Reading the examples … {n} seconds", n=number(answer)))}
                     continue
                 other_files = not (before or "").startswith(files)
                 yield show(answer, state, kept, other_files) | {busy: "", shown: f"{files} {now}"}
             yield {shown: gr.skip()}
         except UserError as error:
-            yield (
-                blank | sources.show(state) | {busy: "", shown: "", message: shared.short(alert(str(error)))}
-            )
+            said = {
+                busy: "",
+                shown: "",
+                message: shared.short(alert(str(error))),
+                use: gr.update(value=t(USE), interactive=False),
+            }
+            yield blank | sources.show(state) | said
 
     @spoken(message)
     def leave_out(codes: list[str], state: dict) -> dict:
@@ -103,7 +108,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
         hidden: gr.update(visible=False)
         for hidden in (mixture.box, columns.box, drop, lengths.row, keeping.box)
     }
-    blank |= {use: gr.update(value=USE, interactive=False), usable: ""}
+    blank |= {usable: ""}
     changed = [chosen.change, settings.change]
     gr.on(changed, None, None, busy, js=at_once(READING), **HIDDEN)
     gr.on(

@@ -10,55 +10,78 @@ from core.evaluate.reports import page_of
 from core.evaluate.tasks import built_in, names
 from core.runs import Run, jobs
 from core.spec import RunSpec, merge
+from webui import language
+from webui.language import t
 from webui.render import evaluate as render
-from webui.render.parts import alert, heading
+from webui.render.parts import alert, heading, section
 from webui.render.runs import BUSY, status_block
-from webui.shared import POLL, READ_RUN, WRITE_RUN, Shared, html, nowhere, only_news, run_chooser, spoken
+from webui.shared import (
+    POLL,
+    READ_RUN,
+    WRITE_RUN,
+    Shared,
+    at_once,
+    html,
+    nowhere,
+    only_news,
+    run_chooser,
+    spoken,
+)
 
 ROWS = 30  # shown at first, and more each time that more are asked for
+HIDDEN = {"show_progress": "hidden", "api_visibility": "private"}
 DEFAULTS = list(RunSpec().evaluate.tasks)
 
 
 def room(shared: Shared, page: gr.Blocks) -> None:
     html(
         heading(
-            "Is it better?",
-            "Base and tuned model on the same rows, none of which was trained on; and on what might have been forgotten.",
+            t("Is it better?"),
+            t(
+                "Base and tuned model on the same rows, none of which was trained on; and on what might have been forgotten."
+            ),
         )
     )
     with gr.Row(elem_classes="acts"):
         name = run_chooser()
-        again = gr.Button("Score both models", variant="primary", elem_id="evaluate", scale=1, min_width=180)
+        again = gr.Button(
+            t("Score both models"), variant="primary", elem_id="evaluate", scale=1, min_width=180
+        )
         download = gr.DownloadButton(
-            "Download the report", visible=False, elem_id="download", scale=1, min_width=180
+            t("Download the report"), visible=False, elem_id="download", scale=1, min_width=180
         )
     with gr.Row(elem_classes="asked"):
         tasks = gr.Dropdown(
-            catalogue(), value=DEFAULTS, multiselect=True, label="Tasks", scale=3, min_width=260,
-            info="What is scored; general texts tell what was forgotten.", elem_id="tasks",
+            catalogue(), value=DEFAULTS, multiselect=True, label=t("Tasks"), scale=3, min_width=260,
+            info=t("What is scored; general texts tell what was forgotten."), elem_id="tasks",
         )  # fmt: skip
         most = gr.Number(
-            label="Most rows of each task", info="Fewer are faster, and less sure.", placeholder="all of them", precision=0,
-            scale=1, min_width=180, elem_id="max-samples",
+            label=t("Most rows of each task"), info=t("Fewer are faster, and less sure."),
+            placeholder=t("all of them"), precision=0, scale=1, min_width=180, elem_id="max-samples",
         )  # fmt: skip
         shots = gr.Number(
-            label="Solved examples first", info="Shown before each question.", placeholder="as the task says", precision=0,
-            scale=1, min_width=180, elem_id="shots",
+            label=t("Solved examples first"), info=t("Shown before each question."),
+            placeholder=t("as the task says"), precision=0, scale=1, min_width=180, elem_id="shots",
         )  # fmt: skip
     message = html(elem_id="message")
     status = html(elem_id="status")
     scores = html(elem_id="scores")
     with gr.Column(visible=False, elem_id="row-by-row") as box:
-        html("<h2 class=section>Row by row</h2>")
+        html(section(t("Row by row")))
         with gr.Row(elem_classes="looked-for"):
             task = gr.Dropdown(
-                [], label="Task", allow_custom_value=True, scale=1, min_width=220, elem_id="task"
+                [], label=t("Task"), allow_custom_value=True, scale=1, min_width=220, elem_id="task"
             )
             kind = gr.Radio(
-                list(render.KINDS), value="", label="Rows", scale=3, min_width=320, elem_id="kind"
+                [(t(label), kind) for label, kind in render.KINDS],
+                value="",
+                label=t("Rows"),
+                scale=3,
+                min_width=320,
+                elem_id="kind",
             )
         rows = html(elem_id="rows")
-        more = gr.Button("Show more", visible=False, elem_id="more")
+        more = gr.Button(t("Show more"), visible=False, elem_id="more")
     asked, seen, shown = nowhere(), nowhere(), nowhere()
 
     def look(chosen: str | None, looked_at: str | None, wanted: str, so_many: str, before: str) -> dict:
@@ -100,7 +123,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
 
     def choose() -> list:
         """The tasks that come with Atelier, and the data sets that were saved here; a number without a value would show 0."""
-        own = [(f"Data set: {name}", path) for name, path in shared.sets.choices()]
+        own = [(t("Data set: {name}", name=name), path) for name, path in shared.sets.choices()]
         return [gr.Dropdown(choices=catalogue() + own), None, None]
 
     @spoken(message)
@@ -131,7 +154,10 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     name.input(None, name, None, js=WRITE_RUN).then(lambda: "", None, shown, **POLL).then(**now)
     gr.on([task.input, kind.input], lambda: "", None, shown, **POLL).then(**now)
     more.click(so_many_more, shown, shown, **POLL).then(**now)
-    again.click(begin, [name, tasks, most, shots], message, api_name="evaluate").then(**now)
+    again.click(None, None, message, js=at_once("Asking for the scores …"), **HIDDEN)
+    again.click(begin, [name, tasks, most, shots], message, show_progress="hidden", api_name="evaluate").then(
+        **now
+    )
 
 
 def first_of(tasks: list[TaskReport]) -> TaskReport | None:
@@ -142,7 +168,8 @@ def first_of(tasks: list[TaskReport]) -> TaskReport | None:
 
 def offered(tasks: list[TaskReport], current: TaskReport | None) -> gr.Dropdown:
     return gr.Dropdown(
-        choices=[(each.label, each.name) for each in tasks], value=current.name if current else None
+        choices=[(language.said(each.label), each.name) for each in tasks],
+        value=current.name if current else None,
     )
 
 
@@ -151,7 +178,7 @@ def catalogue() -> list[tuple[str, str]]:
     known = [built_in(name) for name in names()]
     brought = {name for task in known for name in task.brings}
     shown = [task for task in known if task.name not in brought]
-    return [(each.label, each.name) for each in sorted(shown, key=lambda each: each.name not in DEFAULTS)]
+    return [(t(each.label), each.name) for each in sorted(shown, key=lambda each: each.name not in DEFAULTS)]
 
 
 def report_of(run: Run | None) -> Report | None:

@@ -5,8 +5,10 @@ from typing import Any, Literal, get_args, get_origin
 import gradio as gr
 from pydantic.fields import FieldInfo
 
+from core.errors import SpecError
 from core.presets import PRESETS, resolve
 from core.spec import Section, settings
+from webui.language import t
 from webui.render.parts import plain
 from webui.render.train import CHOSEN
 from webui.shared import html
@@ -19,7 +21,8 @@ TOUCHED = (
     "train.batch_size",
     "train.max_length",
 )
-PLACE = ("compute.where", "compute.flavor")  # with the machines and their prices beside them
+PLACE = ("compute.where",)
+PAID = ("compute.flavor", "compute.timeout", "compute.namespace")  # what HF Jobs alone asks for
 TITLES = {
     "model": "Model",
     "data": "Data",
@@ -30,16 +33,44 @@ TITLES = {
     "publish": "Publishing",
     "compute": "Computer",
 }
-LABELS = {  # where the setting's own name does not say it without its section
+LABELS = {  # where the setting's own name does not say it, or not without its section
     "model.base": "Base model",
+    "model.tokenizer_contract": "What the tokenizer must be",
+    "data.held_out_fraction": "Share held out",
+    "data.seed": "Seed of the split",
+    "data.paths": "Paths through trees",
+    "data.examples": "Examples in an epoch",
+    "data.stages": "Stages of a curriculum",
+    "data.against": "Never train on",
     "method.kind": "Method",
     "method.alpha": "Scale (alpha)",
+    "method.target_modules": "Layers",
     "template.kind": "Template",
     "template.system": "System prompt",
+    "train.max_steps": "Steps at most",
+    "train.warmup_fraction": "Warmup",
+    "train.max_gradient_norm": "Gradient norm at most",
+    "train.micro_batch_size": "Examples at once",
+    "train.max_length": "Maximum length",
+    "train.overlong": "Longer examples",
+    "train.evaluate_every": "Steps between measurements",
+    "train.save_total_limit": "Checkpoints kept",
+    "train.report_to": "Curves elsewhere",
+    "evaluate.after_training": "Score after training",
+    "evaluate.max_new_tokens": "Longest answer",
+    "evaluate.max_samples": "Rows of each task",
     "evaluate.prompts": "Your own questions",
     "publish.to": "Repository",
+    "publish.what": "What is published",
+    "publish.checkpoints": "Push checkpoints",
+    "publish.license": "Licence",
     "compute.where": "Where it is trained",
-    "compute.flavor": "Machine of HF Jobs",
+    "compute.flavor": "Machine",
+    "compute.timeout": "Ended after",
+    "compute.namespace": "Paid by",
+    "compute.memory_gb": "Memory at most (GB)",
+    "compute.force_cpu": "Hours without a GPU",
+    "compute.workers": "Reading processes",
 }
 AS_PRESET = ""  # the choice, in a list of choices, that leaves a setting to the preset
 
@@ -57,21 +88,31 @@ def draw_touched() -> Fields:
 
 
 def draw_place() -> Fields:
-    """Where it is trained; the machines are offered when somebody asks for them."""
+    """Where it is trained."""
     return {path: field(path, info) for path, info in form_settings().items() if path in PLACE}
+
+
+def draw_paid() -> Fields:
+    """What is to be said of a machine of HF Jobs; those there are, are offered when somebody asks for them."""
+    return {path: field(path, info) for path, info in form_settings().items() if path in PAID}
 
 
 def draw_others() -> Fields:
     """Everything else, section by section."""
     fields: Fields = {}
-    drawn = (*TOUCHED, *PLACE)
+    drawn = (*TOUCHED, *PLACE, *PAID)
     for section, title in TITLES.items():
         rest = {p: i for p, i in form_settings().items() if p.startswith(f"{section}.") and p not in drawn}
         if rest:
-            html(f'<h3 class="settings">{title}</h3>')
+            html(f'<h3 class="settings">{t(title)}</h3>', elem_classes="of-settings")
             with gr.Row(elem_classes="settings"):
                 fields |= {path: field(path, info) for path, info in rest.items()}
     return fields
+
+
+def label(path: str) -> str:
+    """What a setting is called on the page, in English."""
+    return LABELS.get(path) or path.partition(".")[2].replace("_", " ").capitalize()
 
 
 def field(path: str, info: FieldInfo) -> gr.components.Component:
@@ -80,8 +121,8 @@ def field(path: str, info: FieldInfo) -> gr.components.Component:
     Its bounds are words here: RunSpec is the judge, so that page and shell refuse the same things in the same words.
     """
     words = {
-        "label": LABELS.get(path) or path.partition(".")[2].replace("_", " ").capitalize(),
-        "info": f"{info.description}{bounds(info)}",
+        "label": t(label(path)),
+        "info": t(f"{info.description}{bounds(info)}"),
         "min_width": 240,
         "elem_id": path.replace(".", "-"),
     }
@@ -89,6 +130,7 @@ def field(path: str, info: FieldInfo) -> gr.components.Component:
     if path == "compute.flavor":
         return gr.Dropdown([("", AS_PRESET)], value=AS_PRESET, allow_custom_value=True, **words)
     if options:
+        options = [(t(name) if bool in types(info) else name, value) for name, value in options]
         return gr.Dropdown([("", AS_PRESET), *options], value=AS_PRESET, filterable=False, **words)
     if is_list(info) or is_section(info):
         return gr.Textbox("", lines=2, max_lines=6, **words)
@@ -112,14 +154,42 @@ def as_preset(name: str) -> dict[str, dict[str, Any]]:
         if path == "compute.flavor":
             shown[path] = {}  # a machine is chosen for each run
         elif options:
-            shown[path] = {"choices": [(f"{words} (preset)", AS_PRESET), *options]}
+            first = t("{value} (preset)", value=words or t("automatic"))
+            named = [(t(name) if bool in types(info) else name, value) for name, value in options]
+            shown[path] = {"choices": [(first, AS_PRESET), *named]}
         elif is_list(info):
-            shown[path] = {"placeholder": words or "one on each line"}
+            shown[path] = {"placeholder": words or t("one on each line")}
         elif is_section(info):
-            shown[path] = {"placeholder": words or "name=value on each line"}
+            shown[path] = {"placeholder": words or t("name=value on each line")}
         else:
-            shown[path] = {"placeholder": words or ("automatic" if is_number(info) else "none")}
+            shown[path] = {"placeholder": words or (t("automatic") if is_number(info) else t("none"))}
     return shown
+
+
+def written(settings: dict[str, Any]) -> dict[str, Any]:
+    """What the fields hold that say these nested values, by path: `read` turned round.
+
+    SpecError where no field can say one, as that nothing shall stand where the preset has something.
+    """
+    held = {
+        path: _written(settings[section][name])
+        for path in form_settings()
+        for section, _, name in [path.partition(".")]
+        if name in (settings.get(section) or {})
+    }
+    if unsaid := [path for path, value in held.items() if value is None or value == ""]:
+        raise SpecError(
+            f"{unsaid[0]} is empty, and an empty field leaves the setting to the preset: take it out, or give it a value."
+        )
+    return held
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, dict):
+        return "\n".join(f"{name}={each}" for name, each in value.items() if each is not None)
+    return "\n".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def read(values: dict[str, Any]) -> dict[str, Any]:

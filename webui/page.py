@@ -3,19 +3,42 @@
 python app.py                       or    atelier ui
 """
 
+import contextlib
+import functools
+import io
+import ipaddress
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from core.errors import UserError
 from core.runs import RunStore
 from core.runs.jobs import OWNERS_TOKENS
-from webui import chat, compare, data, evaluate, publish, runs, theme, train, visitors
+from webui import (
+    accounts,
+    chat,
+    compare,
+    data,
+    evaluate,
+    language,
+    programs,
+    publish,
+    runs,
+    theme,
+    train,
+    visitors,
+)
+from webui.addresses import Addresses
+from webui.language import t
 from webui.render.parts import PAGES, header
-from webui.render.visitors import forgetful
-from webui.shared import SIGN_IN, Shared, html
+from webui.render.visitors import forgetful, signed_in_by_password
+from webui.sessions import Sessions
+from webui.shared import ON_A_SPACE, POLL, READ_RUN, SIGN_IN, Limits, Shared, html, nowhere
 
 ROOMS = {
     "": data.room,
@@ -26,47 +49,82 @@ ROOMS = {
     "chat": chat.room,
     "publish": publish.room,
 }
-MOST_UPLOADED = "1gb"
+ONE_RUN = ("runs", "evaluate", "chat", "publish")
+# A link to a part of the page would lead away from it, to the page's base.
+SKIP = """
+element.querySelector('.skip').addEventListener('click', event => {
+  event.preventDefault();
+  const heading = document.querySelector('h1');
+  heading.tabIndex = -1;
+  heading.focus();
+});
+"""
 DAY = 24 * 60 * 60
 SIGN_IN_WORDS = "Sign in with Hugging Face"
 
 
-def build(shared: Shared) -> gr.Blocks:
+def build(shared: Shared, signing_in: bool = False) -> gr.Blocks:
     """Every room under its address. A new one is a file with a function `room`, and a line in ROOMS and PAGES."""
     with gr.Blocks(title="Atelier", analytics_enabled=False, delete_cache=(DAY, DAY)) as page:
-        _furnish("", shared, page)
+        programs.offer(shared)
+        _furnish("", shared, page, signing_in)
     for path in ROOMS:
         if path:
             with page.route(PAGES[path], f"/{path}", show_in_navbar=False):
-                _furnish(path, shared, page)
+                _furnish(path, shared, page, signing_in)
+    programs.hide_the_pages(page)
     if shared.space:
         visitors.admit_to(page, shared.space)
     return page
 
 
-def launch(runs: Path, host: str = "127.0.0.1", port: int = 7860, open_browser: bool = False) -> None:
+def launch(
+    runs: Path,
+    *,
+    host: str,
+    port: int,
+    browser: bool,
+    passwords: dict[str, str],
+    root_path: str,
+    share: bool,
+    limits: Limits,
+    mcp: bool = False,
+) -> None:
     """Serve the page until interrupted; UserError if the port is taken."""
     store = RunStore(runs)
-    shared = Shared.of_environment(store)
+    shared = Shared.of_environment(store, passwords, limits)
     if shared.space:  # what answers on a lent GPU does so in a copy of this process
         for name in OWNERS_TOKENS:
             os.environ.pop(name, None)
-    page = build(shared)
+    if mcp:
+        programs.welcome_mcp(shared.space is not None or bool(passwords))
+    page = build(shared, signing_in=bool(passwords))
     try:
-        _, url, _ = page.launch(
-            server_name=host,
-            server_port=port,
-            inbrowser=open_browser,
-            prevent_thread_lock=True,
-            quiet=True,
-            theme=theme.theme(),
-            css=theme.css(),
-            head=theme.ICON,
-            footer_links=[],
-            run_history=False,  # it would keep what people type in the browser, in clear
-            max_file_size=MOST_UPLOADED,
-            **_for_visitors(shared),
-        )
+        with contextlib.redirect_stdout(io.StringIO()):  # gradio's own words on its tunnel
+            _, url, public = page.launch(
+                server_name=host,
+                server_port=port,
+                inbrowser=browser,
+                prevent_thread_lock=True,
+                quiet=True,
+                share=share,
+                auth=list(passwords.items()) or None,
+                root_path=root_path or None,
+                theme=theme.theme(),
+                css=theme.css(),
+                footer_links=[],
+                i18n=language.i18n(),
+                run_history=False,  # it would keep what people type in the browser, in clear
+                max_file_size=limits.upload_bytes,
+                mcp_server=mcp,
+                app_kwargs={
+                    "middleware": [
+                        Middleware(Addresses, pages=ROOMS, head=theme.HEAD),
+                        *_for_visitors(shared),
+                    ]
+                },
+                ssr_mode=False,
+            )
     except OSError as error:
         if "empty port" not in str(error):
             raise
@@ -75,28 +133,55 @@ def launch(runs: Path, host: str = "127.0.0.1", port: int = 7860, open_browser: 
         f"Atelier is open at {url} and keeps its runs in {os.path.abspath(store.root)}. Ctrl-C closes the page, not the runs.",
         flush=True,
     )
+    if share and public:
+        print(f"For a week at most, it is at {public}, too.", flush=True)
+    for warning in _warnings(host, share, public, bool(passwords)):
+        print(warning, file=sys.stderr, flush=True)
     if shared.space:
         visitors.begin_demo(shared.space)
     page.block_thread()
 
 
-def _for_visitors(shared: Shared) -> dict[str, Any]:
-    """What `launch` is told where there are any: where their sessions are kept, and that every page is made here."""
+def _warnings(host: str, share: bool, public: str | None, signing_in: bool) -> Iterator[str]:
+    if share and not public:
+        yield "The page has no public address: gradio's tunnel could not be set up, for which it needs the internet. It is open here alone."
+    if ON_A_SPACE or signing_in:
+        return
+    if public:
+        yield "Anybody who knows the public address can use this page, and see what is on it: give it a password with --auth."
+    if not _is_loopback(host):
+        yield (
+            f"Anybody who can reach this machine can use this page, and see what is on it, since it listens on {host}: give it "
+            "a password with --auth."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _for_visitors(shared: Shared) -> list[Middleware]:
+    """Where the sessions of a Space's visitors are kept."""
     if shared.space is None:
-        return {}
-    from starlette.middleware import Middleware
-
-    from webui.sessions import Sessions
-
+        return []
     hosts = tuple(host.strip() for host in os.environ.get("SPACE_HOST", "").split(",") if host.strip())
-    sessions = Middleware(Sessions, hosts=hosts, most_uploaded=shared.space.quota.disk_bytes)
-    return {"app_kwargs": {"middleware": [sessions]}, "ssr_mode": False}
+    return [Middleware(Sessions, hosts=hosts, most_uploaded=shared.space.quota.disk_bytes)]
 
 
-def _furnish(path: str, shared: Shared, page: gr.Blocks) -> None:
-    html(header(path))
+def _furnish(path: str, shared: Shared, page: gr.Blocks, signing_in: bool) -> None:
+    html(header(path), js_on_load=SKIP)
     if shared.space:
         _greet(shared.space, page)
+    if signing_in:
+        name = html(elem_id="greeting")
+        page.load(lambda: signed_in_by_password(accounts.asking()), None, name, **POLL)
+    if path in ONE_RUN:
+        asked, unknown = nowhere(), html(elem_id="unknown")
+        is_known = functools.partial(shared.unknown, trained=path != "runs")
+        page.load(is_known, asked, unknown, js=READ_RUN, api_name="unknown", **POLL)
     ROOMS[path](shared, page)
 
 
@@ -106,7 +191,7 @@ def _greet(space: visitors.Space, page: gr.Blocks) -> None:
         shown = [html(elem_id="greeting")]
         if SIGN_IN:
             look = {"size": "sm", "variant": "secondary", "scale": 0}
-            button = gr.LoginButton(SIGN_IN_WORDS, elem_id="sign-in", **look)
+            button = gr.LoginButton(t(SIGN_IN_WORDS), elem_id="sign-in", **look)
             button.load_event_to_attach = None  # gradio would attach it anew with every page, to all of them
             shown.append(button)
     if visitors.keeping_place() is None:
@@ -114,7 +199,7 @@ def _greet(space: visitors.Space, page: gr.Blocks) -> None:
 
     def greeting() -> list[Any]:
         visitor = visitors.current()
-        words = f"Sign out ({visitor.name})" if visitor else SIGN_IN_WORDS
+        words = t("Sign out ({name})", name=visitor.name) if visitor else t(SIGN_IN_WORDS)
         return [space.greeting(), gr.update(value=words)][: len(shown)]
 
     page.load(greeting, None, shown, show_progress="hidden", api_visibility="private", queue=False)

@@ -9,15 +9,17 @@ from core.publish.job import last
 from core.publish.plan import asked as settings_asked
 from core.publish.plan import plan
 from core.runs import jobs
+from webui.language import t
 from webui.render import publish as render
 from webui.render import runs as render_run
-from webui.render.parts import heading, hint
+from webui.render.parts import heading, waiting
 from webui.render.runs import notes_of_act, published, status_block
 from webui.shared import (
     POLL,
     READ_RUN,
     WRITE_RUN,
     Shared,
+    at_once,
     html,
     nowhere,
     only_news,
@@ -34,25 +36,27 @@ LICENSES = ["apache-2.0", "mit", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "c
 
 
 def room(shared: Shared, page: gr.Blocks) -> None:
-    html(heading("Publish", "First the plan, file by file; then one commit to the Hugging Face Hub."))
-    account = html(hint("Asking the Hub whose token this is …"), elem_id="account")
+    html(heading(t("Publish"), t("First the plan, file by file; then one commit to the Hugging Face Hub.")))
+    account = html(waiting(t("Asking the Hub whose token this is …")), elem_id="account")
     with gr.Row(elem_classes="pair"):
         name = run_chooser()
         to = gr.Textbox(
             "",
-            label="Repository",
-            placeholder="owner/name",
+            label=t("Repository"),
+            placeholder=t("owner/name"),
             max_lines=1,
             scale=3,
             min_width=260,
             elem_id="to",
         )
-    what = gr.Radio(KINDS, value="adapter", label="What", elem_id="what")
+    what = gr.Radio(
+        [(t(label), kind) for label, kind in KINDS], value="adapter", label=t("What"), elem_id="what"
+    )
     quantization = gr.CheckboxGroup(
         [(name.upper(), name) for name in formats()],
         value=["q8_0"],
-        label="Number formats",
-        info="One file for each; q8_0 is half the size and answers hardly change.",
+        label=t("Number formats"),
+        info=t("One file for each; q8_0 is half the size and answers hardly change."),
         visible=False,
         elem_id="quantization",
     )
@@ -60,16 +64,16 @@ def room(shared: Shared, page: gr.Blocks) -> None:
         license = gr.Dropdown(
             LICENSES,
             value=None,
-            label="Licence",
-            info="As the Hub abbreviates it; without one nobody else may use it.",
+            label=t("Licence"),
+            info=t("As the Hub abbreviates it; without one nobody else may use it."),
             allow_custom_value=True,
             elem_id="license",
             min_width=260,
         )
         branch = gr.Textbox(
             "",
-            label="Branch",
-            info="Made if there is none.",
+            label=t("Branch"),
+            info=t("Made if there is none."),
             placeholder="main",
             max_lines=1,
             elem_id="branch",
@@ -78,26 +82,28 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     with gr.Row(elem_classes="pair"):
         private = gr.Checkbox(
             value=True,
-            label="Private",
-            info="Only you can see a new repository.",
+            label=t("Private"),
+            info=t("Only you can see a new repository."),
             elem_id="private",
             min_width=260,
         )
         pull_request = gr.Checkbox(
             value=False,
-            label="Pull request",
-            info="A draft that the owner can accept, instead of a commit.",
+            label=t("Pull request"),
+            info=t("A draft that the owner can accept, instead of a commit."),
             elem_id="pull-request",
             min_width=260,
         )
     with gr.Row(elem_classes="acts"):
-        show = gr.Button("Show the plan", elem_id="show-plan", min_width=160)
-        go = gr.Button("Publish", variant="primary", interactive=False, elem_id="publish", min_width=160)
-        retry = gr.Button("Try again", visible=False, elem_id="retry", min_width=160)
+        show = gr.Button(t("Show the plan"), elem_id="show-plan", min_width=160)
+        go = gr.Button(
+            t("Publish it"), variant="primary", interactive=False, elem_id="publish", min_width=160
+        )
+        retry = gr.Button(t("Try again"), visible=False, elem_id="retry", min_width=160)
     message = html(elem_id="message")
     status = html(elem_id="status")
     planned = html(elem_id="plan")
-    with gr.Accordion("The model card", open=False, visible=False, elem_id="card-box") as card_box:
+    with gr.Accordion(t("The model card"), open=False, visible=False, elem_id="card-box") as card_box:
         card = gr.Markdown(elem_id="card")
     asked, seen = nowhere(), nowhere()
 
@@ -105,7 +111,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
         try:
             return render.account(children.ask("whoami", token=shared.token(token))["name"])
         except UserError as error:
-            return hint(str(error))
+            return render.no_account(str(error))
 
     def settings_of(chosen: str | None) -> dict:
         """How it was last asked to be published; before that, what its settings say."""
@@ -188,7 +194,16 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     gr.Timer(1).tick(**now)
     name.input(None, name, None, js=WRITE_RUN).then(settings_of, name, form[1:], **POLL).then(**now)
     gr.on([each.change for each in form], plan_again, None, [go, planned, card_box], **POLL)
-    show.click(show_plan, form, [message, planned, card, card_box, go], api_name="plan")
+    hidden = {"show_progress": "hidden", "api_visibility": "private"}
+    for button, sentence in (
+        (show, "Looking at what would be published …"),
+        (go, "Asking for the publication …"),
+        (retry, "Asking for the publication again …"),
+    ):
+        button.click(None, None, message, js=at_once(sentence), **hidden)
+    show.click(
+        show_plan, form, [message, planned, card, card_box, go], show_progress="hidden", api_name="plan"
+    )
     what.change(show_formats, what, quantization, **POLL)
-    go.click(begin, form, [message, go], api_name="publish").then(**now)
-    retry.click(try_again, name, message, api_name="retry_publishing").then(**now)
+    go.click(begin, form, [message, go], show_progress="hidden", api_name="publish").then(**now)
+    retry.click(try_again, name, message, show_progress="hidden", api_name="retry_publishing").then(**now)

@@ -1,104 +1,158 @@
-"""The Runs page: every run, and the chosen one live. Looks once a second and sends only what changed."""
+"""The Runs page: every run, and the chosen one live. A script looks once a second and gets only what changed."""
 
+import base64
 import json
+from pathlib import Path
+from typing import Any
 
+import anyio.to_thread
 import gradio as gr
+from fastapi import Response
+from gradio.context import LocalContext
 
+from core.errors import RunError
 from core.publish.job import last
-from core.runs import jobs, queue
+from core.runs import jobs, naming, queue
+from webui import again
+from webui.board import Boards
+from webui.chosen import chosen_data, chosen_settings
+from webui.language import js, t
 from webui.render import runs as render
-from webui.render.charts import curves
-from webui.render.parts import heading
-from webui.shared import POLL, READ_RUN, WRITE_RUN, Shared, html, nowhere, only_news, spoken
+from webui.render.parts import heading, hint, text
+from webui.shared import POLL, READ_RUN, WRITE_RUN, Shared, html, nowhere, spoken
 
-# A click on a name opens the run in place; with a modifier key it is the plain link that it is.
-OPEN_IN_PLACE = """
-element.addEventListener('click', event => {
-  const link = event.target.closest('a[data-run]');
-  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  event.preventDefault();
-  trigger('choose', {run: link.dataset.run});
-});
-"""
-# The line is drawn anew when it changes. Whoever moves a run with the keyboard is kept at its button, where it now is.
-REARRANGE = """
-let pressed = null;
-element.addEventListener('click', event => {
-  const button = event.target.closest('button[data-act]');
-  if (!button) return;
-  pressed = {...button.dataset, until: Date.now() + 5000};
-  trigger('rearrange', {run: pressed.run, act: pressed.act});
-});
-new MutationObserver(() => {
-  const here = document.activeElement;
-  if (!pressed || Date.now() > pressed.until || !(here === document.body || element.contains(here))) return;
-  const mine = [...element.querySelectorAll('button[data-act]:enabled')].filter(each => each.dataset.run === pressed.run);
-  (mine.find(each => each.dataset.act === pressed.act) || mine[0])?.focus();
-}).observe(element, {childList: true, subtree: true, attributes: true});
-"""
 DISCARD = "Stop this run and remove all that it has made? Nothing is saved; its settings and curves are kept."
 END = "End this run at once? What came after its last checkpoint is lost."
 DELETE = "Delete this run with its checkpoints, model and scores? It cannot be brought back."
+FILES = {"log": "console.log", "events": "events.jsonl"}  # what can be taken away
+PIECE = 3 * 2**20  # bytes of a file that are sent at a time; divisible by 3, so that pieces can be joined
+# What the script says by itself. In the browser's language; `{…}` is filled in there.
+WORDS = {
+    "loss": "Loss",
+    "learning_rate": "Learning rate",
+    "gradient_norm": "Gradient norm",
+    "tokens_per_second": "Tokens per second",
+    "memory_bytes": "Memory",
+    "training": "training",
+    "held_out": "held out",
+    "nothing": "The first step is not done yet.",
+    "smoothing": "Smoothing",
+    "log": "Log scale",
+    "whole": "Whole run",
+    "how": "Drag over a span to look closer, double-click to go back. With the keyboard: arrows, + and −.",
+    "step": "step {step}",
+    "range": "{low} to {high}",
+    "falls": "falls from {from} to {to}",
+    "rises": "rises from {from} to {to}",
+    "level": "stays at about {to}",
+    "warning": "Warning at step {step}:",
+    "gigabytes": "GB",
+    "megabytes": "MB",
+    "kilobytes": "kB",
+    "search": "Search the runs",
+    "compare": "Compare",
+    "compare_many": "Compare {n} runs",
+    "tick": "Compare {name} with others",
+    "no_match": "No run is like that.",
+    "lines": "{n} of {total} lines",
+    "filter": "Filter the log",
+    "nothing_printed": "Nothing printed yet.",
+    "no_line": "No line has these words.",
+    "away": "The page's server does not answer. The run goes on; this page goes on when the server is back.",
+    "blocked": "The browser does not allow notices; it will be said here.",
+    "close": "Close",
+    **{
+        head.lstrip("#").lower().replace("-", "_").replace(" ", "_") + "_head": head.lstrip("#")
+        for head in render.COLUMNS
+    },
+}
+ACTS = (
+    "pause",
+    "continue",
+    "stop",
+    "discard",
+    "end",
+    "resume",
+    "publish-again",
+    "again",
+    "rename-it",
+    "delete",
+)
 
 
 def room(shared: Shared, page: gr.Blocks) -> None:
-    html(heading("Runs", "A run goes on by itself: close this page, come back, and it is where it was."))
-    line = html(elem_id="line", js_on_load=OPEN_IN_PLACE + REARRANGE)
-    listed = html(elem_id="runs", js_on_load=OPEN_IN_PLACE)
+    boards = Boards()
+    data, settings = chosen_data(), chosen_settings()
+    html(
+        heading(t("Runs"), t("A run goes on by itself: close this page, come back, and it is where it was."))
+    )
+
+    async def news(asked: dict[str, Any], request: gr.Request) -> Response:
+        """What is new, for runs.js."""
+        LocalContext.request.set(request)  # so that a Space knows the visitor, as in an event
+        board = boards.of(shared.store.root, str(asked.get("run") or ""))
+        if asked.get("fresh"):
+            board.age()
+        if not board.is_fresh():
+            await anyio.to_thread.run_sync(board.make, shared.all)
+        return Response(board.news(asked), media_type="application/json")
+
+    async def piece(asked: dict[str, Any], request: gr.Request) -> dict[str, str]:
+        """A piece of a file that the run has written; empty behind its end."""
+        LocalContext.request.set(request)
+        run, begin = shared.find(str(asked["run"])), max(int(asked["begin"]), 0)
+        if run is None:
+            return {"base64": ""}
+        try:
+            with (run.folder / FILES[asked["file"]]).open("rb") as file:
+                file.seek(begin)
+                return {"base64": base64.b64encode(file.read(PIECE)).decode()}
+        except FileNotFoundError:
+            return {"base64": ""}
+
+    html(_part("line"), elem_id="line")
+    watcher = html(
+        f'<div data-part="runs"></div><div data-part="none" hidden>{hint(t(render.NONE_YET))}</div>',
+        elem_id="runs",
+        js_on_load=_script(),
+        server_functions=[news, piece],
+    )
     message = html(elem_id="message")
-    with gr.Column(visible=False) as opened:
-        status = html(elem_id="status")
+    with gr.Column(elem_id="opened"):
+        html(_part("status"), elem_id="status")
         with gr.Row(elem_classes="acts"):
-            pause = gr.Button("Pause", elem_id="pause", visible=False, min_width=120)
-            go_on = gr.Button("Continue", variant="primary", elem_id="continue", visible=False, min_width=120)
-            stop = gr.Button("Stop and save", elem_id="stop", visible=False, min_width=120)
-            discard = gr.Button("Stop and discard", elem_id="discard", visible=False, min_width=120)
-            end = gr.Button("End it now", elem_id="end", visible=False, min_width=120)
-            resume = gr.Button("Resume", variant="primary", elem_id="resume", visible=False, min_width=120)
-            publish = gr.Button(
-                "Publish again", variant="primary", elem_id="publish-again", visible=False, min_width=140
-            )
-            ways = html(elem_id="ways")
-            delete = gr.Button("Delete", elem_id="delete", visible=False, min_width=100)
-        drawn = html(elem_id="curves")
-        answered = html(elem_id="samples")
-        noted = html(elem_id="notes")
-        with gr.Accordion("What the process printed", open=False, elem_id="console-box"):
-            printed = html(elem_id="console")
-    name, seen, agreed = nowhere(), nowhere(), nowhere()
-    buttons = [pause, go_on, stop, discard, end, resume, publish, delete]
-    views = [opened, line, listed, status, ways, drawn, answered, noted, printed, *buttons]
+            pause = gr.Button(t("Pause"), elem_id="pause", min_width=120)
+            go_on = gr.Button(t("Continue"), variant="primary", elem_id="continue", min_width=120)
+            stop = gr.Button(t("Stop and save"), elem_id="stop", min_width=120)
+            discard = gr.Button(t("Stop and discard"), elem_id="discard", min_width=120)
+            end = gr.Button(t("End it now"), elem_id="end", min_width=120)
+            resume = gr.Button(t("Resume"), variant="primary", elem_id="resume", min_width=120)
+            publish = gr.Button(t("Publish again"), variant="primary", elem_id="publish-again", min_width=140)
+            html(_tell(), elem_id="tell-box")
+            html(_part("ways"), elem_id="ways")
+            clone = gr.Button(t("Run again with changes"), elem_id="again", min_width=120)
+            rename = gr.Button(t("Rename"), elem_id="rename-it", min_width=100)
+            delete = gr.Button(t("Delete"), elem_id="delete", min_width=100)
+        with gr.Row(elem_id="renaming"):
+            called = gr.Textbox("", label=t("New name"), max_lines=1, elem_id="new-name")
+            rename_now = gr.Button(t("Rename the run"), variant="primary", elem_id="rename", min_width=120)
+        html('<div id="charts"></div><p class="toast" role="status" id="told"></p>', elem_id="curves")
+        own = gr.Textbox(
+            "",
+            label=t("Your notes"),
+            placeholder=t("What you tried, and what you saw. Kept with the run."),
+            lines=2,
+            max_lines=12,
+            elem_id="note",
+        )
+        html(_part("samples"), elem_id="samples")
+        html(_part("noted"), elem_id="notes")
+        html(_log(), elem_id="console")
+    name, agreed = nowhere(), nowhere()
 
-    @spoken(message)
-    def open_run(wanted: str | None) -> dict:
-        newest = next((run.name for run in shared.store.all()), "")
-        return {name: shared.run(wanted).name if wanted else newest}
-
-    def look(chosen: str, before: str) -> list:
-        every = {run.name: (run, progress) for run, progress in shared.all()}
-        above = [render.line(queue.waiting(every.values())), render.runs_table(every.values(), chosen)]
-        if chosen not in every:
-            return only_news([False, *above, *[""] * 6, *[False] * len(buttons)], before)
-        run, progress = every[chosen]
-        parts = [
-            True,
-            *above,
-            render.status_block(run, progress),
-            render.ways_on(run, progress),
-            curves(progress),
-            render.samples(progress),
-            render.notes(progress) + render.published(progress),
-            render.console(run),
-            render.can_pause(run, progress),
-            render.can_go_on(run, progress),
-            render.can_stop(run, progress),
-            render.can_discard(run, progress),
-            render.can_end(run, progress),
-            progress.resumable,
-            render.can_publish_again(progress),
-            render.can_delete(progress),
-        ]
-        return only_news(parts, before)
+    def open_run(event: gr.EventData) -> dict:
+        run = shared.find(event.run)
+        return {name: run.name if run else "", own: run.note if run else "", called: run.name if run else ""}
 
     @spoken(message)
     def ask_to_pause(chosen: str) -> dict:
@@ -147,34 +201,116 @@ def room(shared: Shared, page: gr.Blocks) -> None:
         if not chosen:
             return {}
         jobs.delete(shared.run(chosen))
-        return open_run(None)
+        return {name: ""}
+
+    @spoken(message)
+    def call(chosen: str, new_name: str) -> dict:
+        return {name: naming.rename(shared.run(chosen), new_name.strip()).name}
+
+    @spoken(message)
+    def keep_note(chosen: str, words: str) -> dict:
+        if chosen:  # while a run is being opened, there is none yet
+            naming.note(shared.run(chosen), words or "")
+        return {}
+
+    @spoken(message)
+    def take_over(chosen: str) -> dict:
+        shared.may_work()
+        examples, values = again.chosen_of(shared, shared.run(chosen))
+        return {data: examples, settings: values}
 
     @spoken(message)
     def rearrange(event: gr.EventData) -> dict:
         shared.may_work()
         run = shared.run(event.run)
-        jobs.cancel(run) if event.act == "cancel" else queue.move(run, event.act)
+        if event.act == "cancel":
+            jobs.cancel(run)
+        elif event.act in ("earlier", "later"):
+            queue.move(run, event.act)
+        else:
+            raise RunError(f"A run that waits cannot be moved {event.act!r}.")
         return {}
 
-    def choose(event: gr.EventData) -> str:
-        return event.run
+    at_once: dict[str, Any] = {"fn": None, "inputs": None, "outputs": None, "js": _LOOK}
+    opened = {"inputs": name, "outputs": None, "js": _OPEN}
+    watcher.open(open_run, None, [name, own, called], **POLL).then(None, name, None, js=_OPENED)
+    watcher.rearrange(rearrange, None, message, api_visibility="private").then(**at_once)
+    pause.click(ask_to_pause, name, message, api_name="pause").then(**at_once)
+    go_on.click(ask_to_go_on, name, message, api_name="continue").then(**at_once)
+    stop.click(ask_to_stop, name, message, api_name="stop").then(**at_once)
+    discard.click(ask_to_discard, name, message, api_name="discard", js=_if_sure(DISCARD)).then(**at_once)
+    end.click(end_now, name, message, api_name="end", js=_if_sure(END)).then(**at_once)
+    resume.click(start_again, [name, agreed], [message, agreed], api_name="resume").then(**at_once)
+    publish.click(publish_again, name, message, api_name="publish_again").then(**at_once)
+    delete.click(remove, name, [message, name], api_name="delete", js=_if_sure(DELETE)).then(None, **opened)
+    rename.click(None, None, None, js=_RENAMING)
+    gr.on([rename_now.click, called.submit], call, [name, called], [message, name], api_name="rename").then(
+        None, **opened
+    )
+    own.blur(keep_note, [name, own], message, api_name="note", show_progress="hidden").then(**at_once)
+    clone.click(take_over, name, [message, data, settings], api_visibility="private").then(
+        None, message, None, js=_TO_TRAIN
+    )
 
-    now = {"fn": look, "inputs": [name, seen], "outputs": [seen, *views], **POLL}
-    page.load(open_run, name, [message, name], js=READ_RUN, **POLL).then(**now)
-    gr.Timer(1).tick(**now)
-    for place in (line, listed):
-        place.choose(choose, None, name, **POLL).then(None, name, None, js=WRITE_RUN).then(**now)
-    line.rearrange(rearrange, None, message, api_visibility="private").then(**now)
-    pause.click(ask_to_pause, name, message, api_name="pause").then(**now)
-    go_on.click(ask_to_go_on, name, message, api_name="continue").then(**now)
-    stop.click(ask_to_stop, name, message, api_name="stop").then(**now)
-    discard.click(ask_to_discard, name, message, api_name="discard", js=_if_sure(DISCARD)).then(**now)
-    end.click(end_now, name, message, api_name="end", js=_if_sure(END)).then(**now)
-    resume.click(start_again, [name, agreed], [message, agreed], api_name="resume").then(**now)
-    publish.click(publish_again, name, message, api_name="publish_again").then(**now)
-    delete.click(remove, name, [message, name], api_name="delete", js=_if_sure(DELETE)).then(**now)
+
+_LOOK = "() => { window.dispatchEvent(new CustomEvent('atelier-look')) }"
+_OPEN = "run => { window.dispatchEvent(new CustomEvent('atelier-look', {detail: run})) }"
+_OPENED = """run => {
+  const opened = document.getElementById('opened');
+  opened.inert = false;
+  opened.toggleAttribute('data-on', Boolean(run));
+}"""
+_RENAMING = """() => {
+  const open = document.getElementById('renaming').toggleAttribute('data-on');
+  if (open) document.querySelector('#new-name :is(input, textarea)').select();
+}"""
+# The browser keeps what it is told with the next frame.
+_TO_TRAIN = (
+    "said => { if (!said) setTimeout(() => { location.href = new URL('./train', document.baseURI) }, 200) }"
+)
+
+
+def _part(name: str) -> str:
+    """A place that runs.js fills in."""
+    return f'<div data-part="{name}"></div>'
+
+
+def _tell() -> str:
+    return (
+        f'<label class="tell"><input type="checkbox" id="tell"> {text(t("Tell me when it is done"))}</label>'
+    )
+
+
+def _log() -> str:
+    """What the process printed, to be filtered and taken away."""
+    buttons = "".join(
+        f'<button type="button" data-file="{name}">{text(t(words))}</button>'
+        for name, words in (("log", "Download the log"), ("events", "Download the events"))
+    )
+    return (
+        f'<details id="console-box"><summary>{text(t("What the process printed"))}</summary>'
+        f'<div class="tools"><input type="search" id="filter-log"><small id="lines" role="status"></small>{buttons}</div>'
+        '<div class="console" tabindex="0"><pre></pre></div></details>'
+    )
+
+
+def _script() -> str:
+    """charts.js and runs.js with their words, the same function for both."""
+    here = Path(__file__).parent
+    words = ",".join(f"{json.dumps(name)}:{js(sentence)}" for name, sentence in WORDS.items())
+    heads = json.dumps(
+        [
+            [h.lstrip("#").lower().replace("-", "_").replace(" ", "_"), h.startswith("#")]
+            for h in render.COLUMNS
+        ]
+    )
+    return (
+        f"const words = {{{words}}}, heads = {heads}, acts = {json.dumps(ACTS)}, files = {json.dumps(FILES)};\n"
+        f"const readRun = {READ_RUN}, writeRun = {WRITE_RUN};\n"
+        f"{(here / 'charts.js').read_text('utf-8')}\n{(here / 'runs.js').read_text('utf-8')}"
+    )
 
 
 def _if_sure(question: str) -> str:
     """For `js=`: the run, if whoever clicked says yes to the question; else nothing."""
-    return f"run => confirm({json.dumps(question)}) ? run : null"
+    return f"run => confirm({js(question)}) ? run : null"

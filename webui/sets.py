@@ -1,16 +1,22 @@
 """Data sets that were saved under a name: cleaned, each with its report beside it, and offered on every page."""
 
 import contextlib
+import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
+
+from filelock import FileLock
 
 from core import children
 from core.errors import DataError
+from webui.language import t
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+MOST_LETTERS = 64  # of a name
+NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MOST_LETTERS - 1}}}")
 CLEANING = 600  # seconds
 
 
@@ -50,6 +56,39 @@ class Sets:
                 shutil.move(made[what], kept.with_suffix(suffix))
             Path(made["cleaned"]).replace(kept)
         return made
+
+    def append(self, name: str, line: str) -> int:
+        """Add an example, as a line of JSON, to the set of this name, which is begun if there is none: the rows that it has now.
+
+        One that stands there already is not added again. DataError if it cannot be written; the set is then as it was.
+        """
+        path, row = self.path(name), line.rstrip("\n").encode()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / f".{name}.lock"), path.open("a+b") as file:
+            file.seek(0)
+            last, rows, is_there = b"", 0, False
+            for last in file:
+                rows += bool(last.strip())
+                is_there = is_there or last.rstrip() == row
+            if is_there:
+                return rows
+            begin = b"" if last.endswith(b"\n") or not last else b"\n"
+            _add(file, begin + row + b"\n", name)
+            return rows + 1
+
+
+def _add(file: BinaryIO, line: bytes, name: str) -> None:
+    """All of it, or nothing."""
+    before = file.seek(0, os.SEEK_END)
+    try:
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
+    except OSError as error:
+        os.ftruncate(file.fileno(), before)
+        raise DataError(
+            t("{name} could not be added to: {why}.", name=name, why=error.strerror or error)
+        ) from None
 
 
 @contextlib.contextmanager

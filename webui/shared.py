@@ -9,7 +9,8 @@ import re
 import shutil
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from core.errors import DataError, RunError, UserError
 from core.runs import Follower, Run, RunStore
 from core.runs.events import Progress
 from webui import visitors
-from webui.render.parts import alert, waiting
+from webui.accounts import Accounts
+from webui.language import drawn, js, t
+from webui.render.parts import alert, size, text, waiting
 from webui.sets import Sets
 from webui.talks import Talks
 from webui.visitors import Home, Own, Quota, Space
@@ -37,10 +40,38 @@ HUB = re.compile(
 
 POLL = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private", "queue": False}
 
-READ_RUN = "() => new URLSearchParams(location.search).get('run')"
-WRITE_RUN = (
-    "run => run && history.replaceState(null, '', location.pathname + '?run=' + encodeURIComponent(run))"
-)
+# An address is /<page>/<run>. The page's base stays what it was when the page was loaded, also below a path.
+_HERE = """(() => {
+  const parts = location.pathname.slice(new URL(document.baseURI).pathname.length).split('/');
+  try { return parts.map(decodeURIComponent) } catch { return parts }
+})()"""
+_WRITE = """history.replaceState(null, '', new URL([%s[0], ...runs.map(encodeURIComponent)].join('/'), document.baseURI))
+  document.getElementById('unknown')?.setAttribute('hidden', '')"""
+READ_RUN = f"() => {_HERE}.slice(1).join('/')"
+WRITE_RUN = f"run => {{ if (run) {{ const runs = [run]; {_WRITE % _HERE} }} }}"
+READ_RUNS = f"() => {_HERE}.slice(1).filter(Boolean).join(',')"
+WRITE_RUNS = f"runs => {{ {_WRITE % _HERE} }}"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What may be brought to the page."""
+
+    upload_bytes: int
+    uploads: int
+
+    def check(self, uploads: Path) -> None:
+        """UserError where no more files are kept."""
+        if sum(1 for _ in uploads.glob("[0-9a-f]*/*")) >= self.uploads:
+            raise UserError(
+                f"{self.uploads:,} uploaded files are kept in {uploads}, as many as this page keeps (--max-uploads): remove "
+                "those that no run needs any more."
+            )
+
+    def said(self) -> str:
+        """HTML for beside where files are dropped."""
+        largest, most = f"{t('Largest file')}: {size(self.upload_bytes)}", f"{self.uploads:,}"
+        return f'<p class="hint">{largest}. {t("Files kept at most")}: {most}.</p>'
 
 
 class Shared:
@@ -49,24 +80,36 @@ class Shared:
     On a Space, runs, files and conversations are those of whoever asks; a room need not know that there are others.
     """
 
-    def __init__(self, store: RunStore, space: Space | None = None) -> None:
-        """`space` where there are visitors; else whoever opens the page has all there is."""
+    def __init__(
+        self,
+        store: RunStore,
+        space: Space | None = None,
+        accounts: Accounts | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        """`space` where there are visitors, `accounts` where several sign in; else whoever opens the page has all there is."""
         self.space = space
+        self.accounts = accounts
+        self.limits = limits
         self._home = Home(store)
         self._talks = Talks()
         self._followers: dict[tuple[Path, int], Follower] = {}
         self._reading = threading.Lock()
 
     @classmethod
-    def of_environment(cls, store: RunStore) -> "Shared":
-        """With visitors if this is a Space; UserError if its variables cannot be understood."""
-        if not ON_A_SPACE:
-            return cls(store)
-        return cls(store, Space(store.root, Quota.of_environment(), SIGN_IN, ZERO_GPU))
+    def of_environment(
+        cls, store: RunStore, names: Collection[str] = (), limits: Limits | None = None
+    ) -> "Shared":
+        """With visitors if this is a Space; else of those who sign in. UserError if something cannot be understood."""
+        if ON_A_SPACE:
+            return cls(store, Space(store.root, Quota.of_environment(), SIGN_IN, ZERO_GPU), limits=limits)
+        return cls(store, accounts=Accounts(store.root, names) if len(names) > 1 else None, limits=limits)
 
     @property
     def home(self) -> Home:
-        return self.space.home() if self.space else self._home
+        """Of whoever asks."""
+        each = self.space or self.accounts
+        return each.home() if each else self._home
 
     @property
     def store(self) -> RunStore:
@@ -82,7 +125,8 @@ class Shared:
 
     @property
     def talks(self) -> Talks:
-        return Own(Talks, self.space.talks) if self.space else self._talks
+        each = self.space or self.accounts
+        return Own(Talks, each.talks) if each else self._talks
 
     def may_work(self) -> None:
         """UserError for who may only look: on a Space, whoever has not signed in."""
@@ -93,6 +137,8 @@ class Shared:
         """The settings; UserError if one of them reaches for what is on this server's disk and not the visitor's."""
         if self.space:
             visitors.check_own(values, self.uploads)
+        if self.accounts:
+            self.accounts.check_own(values)
         return values
 
     def progress(self, run: Run) -> Progress:
@@ -127,6 +173,8 @@ class Shared:
         name = re.sub(r"[^\w.-]+", "-", source.name).strip("-.")[-80:] or "examples.jsonl"
         kept = self.uploads / digest[:12] / name
         if not kept.is_file():
+            if self.limits:
+                self.limits.check(self.uploads)
             kept.parent.mkdir(parents=True, exist_ok=True)
             beside = kept.with_suffix(f".{threading.get_ident()}")
             shutil.copyfile(source, beside)
@@ -167,6 +215,22 @@ class Shared:
             return None
         self.space.may_work()
         return visitors.current().token
+
+    def unknown(self, asked: str | None, trained: bool) -> str:
+        """A sentence for an address of no run, or of none that is `trained`, as a run_chooser offers them; empty for others."""
+        found = self.find(asked)
+        if not asked or (found and (not trained or asked in self.trained())):
+            return ""
+        if found:
+            words = t(
+                "{name} is not trained to its end yet, so something else is shown here.", name=text(asked)
+            )
+        else:
+            yours = ", ".join(run.name for run in self.store.all()[:5]) or t("none yet")
+            words = t(
+                "There is no run called {name}; yours are: {yours}.", name=text(asked), yours=text(yours)
+            )
+        return f'<p class="alert" role="alert">{words}</p>'
 
     def find(self, name: str | None) -> Run | None:
         """The run with this name; None if there is none, for views that then show nothing."""
@@ -214,17 +278,17 @@ def spoken(place: gr.HTML) -> Callable[[Callable], Callable]:
 def html(value: str = "", **options: Any) -> gr.HTML:
     """A place for what `render` made: our own style alone, and no frame around it."""
     classes = f"bare {options.pop('elem_classes', '')}"
-    return gr.HTML(value, apply_default_css=False, elem_classes=classes, **options)
+    return gr.HTML(drawn(value), apply_default_css=False, elem_classes=classes, **options)
 
 
 def at_once(sentence: str) -> str:
     """For `js=`: a sign that something is being worked on, shown before the server has heard of it."""
-    return f"() => {json.dumps(waiting(sentence))}"
+    return f"() => {json.dumps(waiting('{}'))}.replace('{{}}', {js(sentence)})"
 
 
 def run_chooser() -> gr.Dropdown:
     """Any value is let through to `Shared.run`: gradio forgets the choices when the server is restarted."""
-    return gr.Dropdown([], label="Run", allow_custom_value=True, elem_id="run", scale=3, min_width=260)
+    return gr.Dropdown([], label=t("Run"), allow_custom_value=True, elem_id="run", scale=3, min_width=260)
 
 
 def nowhere() -> gr.Textbox:

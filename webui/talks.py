@@ -1,46 +1,36 @@
 """The one pair of models that this server talks to: in a process that it shares with whoever else asks the same run."""
 
+import contextlib
+import contextvars
+import queue
 import threading
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, get_args
+import time
+import uuid
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from core.errors import RunError
 from core.runs import Run
 from core.talk import Loaded, Piece, Side, Talk
+from webui.language import t
+from webui.turns import Said, Turn, history
 
 PATIENCE = 600.0  # seconds for a large model to load
-SIDES: tuple[Side, ...] = get_args(Side)
-MOST_KEPT = 50  # turns in a browser's storage
+LOOK = 0.05  # seconds between two looks whether somebody has pressed Stop
+OFTEN, SELDOM = 0.08, 0.5  # seconds: an answer is drawn again no sooner, and told of no later
 State = Literal["closed", "loading", "ready"]
-
-
-@dataclass(frozen=True)
-class Said:
-    """An answer as far as it has come; `ended` is None while it grows, "waiting" before its first piece."""
-
-    text: str = ""
-    ended: str | None = "waiting"
-    tokens: int = 0
-    seconds: float = 0.0
-
-    def more(self, piece: Piece) -> "Said":
-        return Said(self.text + piece.text, piece.ended, piece.tokens, piece.seconds)
-
-
-@dataclass(frozen=True)
-class Turn:
-    """A question, and the answer of each side that was asked."""
-
-    question: str
-    answers: dict[Side, Said]
+News = tuple[Side, Piece]
 
 
 @dataclass(frozen=True)
 class Sampling:
+    """How they answer. Both sides draw from the same seed; None draws anew every time."""
+
     temperature: float
     max_new_tokens: int
     system: str
+    seed: int | None = None
 
 
 class Talks:
@@ -50,6 +40,7 @@ class Talks:
         self._changing = threading.Lock()
         self._talk: Talk | None = None
         self._loaded: Loaded | None = None
+        self._stops: dict[str, threading.Event] = {}  # of who is being answered
         self.run_name: str | None = None
 
     @property
@@ -75,7 +66,8 @@ class Talks:
                 self._close()
                 self._talk, self.run_name = self.begin(run), run.name
             talk = self._talk
-        loaded = talk.ready(PATIENCE)
+        with self._still_wanted(talk):
+            loaded = talk.ready(PATIENCE)
         if talk is self._talk:
             self._loaded = loaded
         return talk
@@ -83,9 +75,11 @@ class Talks:
     def begin(self, run: Run) -> Talk:
         return Talk(run)
 
-    def stop(self) -> None:
-        if self._talk:
-            self._talk.stop()
+    def stop(self, asker: str | None = None) -> None:
+        """End the answer that somebody is being given; everybody's, unless it is said whose."""
+        for who, stopped in list(self._stops.items()):
+            if asker in (None, who):
+                stopped.set()
 
     def close(self) -> None:
         with self._changing:
@@ -96,62 +90,134 @@ class Talks:
         if talk:
             talk.close()
 
+    @contextlib.contextmanager
+    def _still_wanted(self, talk: Talk) -> Iterator[None]:
+        """That its process has ended is no news to whoever unloaded it."""
+        try:
+            yield
+        except RunError:
+            if talk is not self._talk:
+                raise RunError(t("The models were unloaded meanwhile.")) from None
+            raise
+
     def converse(
-        self, run: Run, turns: list[Turn], question: str, sides: tuple[Side, ...], sampling: Sampling
+        self,
+        run: Run,
+        turns: list[Turn],
+        question: str,
+        sides: tuple[Side, ...],
+        sampling: Sampling,
+        asker: str = "",
     ) -> Iterator[list[Turn]]:
-        """The conversation with one more turn, as it grows; one side after the other, since they share the weights."""
+        """The conversation with one more turn, as it grows; one side after the other, since they share the weights.
+
+        Whoever asks is answered one question at a time; nobody's name is everybody's. A RunError comes after the conversation
+        as far as it went.
+        """
         if not question.strip():
-            raise RunError("There is nothing to answer yet: write a question.")
-        turn = Turn(question.strip(), {side: Said() for side in sides})
-        yield [*turns, turn]
-        talk = self.open(run)
-        for side in sides:
-            messages = history(turns, side, sampling.system) + [{"role": "user", "content": turn.question}]
-            said = Said()
-            pieces = talk.reply(
-                messages, side, temperature=sampling.temperature, max_new_tokens=sampling.max_new_tokens
-            )
-            for piece in pieces:
-                said = said.more(piece)
-                turn = replace(turn, answers=turn.answers | {side: said})
-                yield [*turns, turn]
-            if said.ended == "stopped":
-                break
-        yield [*turns, replace(turn, answers={s: a for s, a in turn.answers.items() if a.ended != "waiting"})]
-
-
-def history(turns: list[Turn], side: Side, system: str) -> list[dict[str, str]]:
-    """The turns as messages for one side, which has only heard its own answers."""
-    messages = [{"role": "system", "content": system.strip()}] if system.strip() else []
-    for turn in turns:
-        if side in turn.answers:
-            messages.append({"role": "user", "content": turn.question})
-            messages.append({"role": "assistant", "content": turn.answers[side].text})
-    return messages
-
-
-def kept(run: str | None, turns: list[Turn]) -> dict[str, Any]:
-    """A conversation as a browser keeps it over a reload."""
-    return {"run": run, "turns": [asdict(turn) for turn in turns[-MOST_KEPT:]]}
-
-
-def recalled(kept: dict[str, Any], run: str | None) -> list[Turn]:
-    """The conversation that a browser kept of this run; none if it is of another one, or none that can be read."""
-    try:
-        turns = kept["turns"] if run and kept["run"] == run else []
-        return [Turn(str(turn["question"]), _answers(turn["answers"])) for turn in turns]
-    except (AttributeError, KeyError, TypeError, ValueError):  # a browser sends what it likes
-        return []
-
-
-def _answers(kept: dict[str, Any]) -> dict[Side, Said]:
-    return {
-        side: Said(
-            str(kept[side]["text"]),
-            kept[side]["ended"],
-            int(kept[side]["tokens"]),
-            float(kept[side]["seconds"]),
+            raise RunError(t("There is nothing to answer yet: write a question."))
+        turn = Turn(
+            question.strip(),
+            {side: Said() for side in sides},
+            sampling.seed if sampling.temperature else None,
         )
-        for side in SIDES
-        if side in kept
-    }
+        with self._asking(asker or uuid.uuid4().hex) as stopped:
+            yield [*turns, turn]
+            said = heard(lambda: self._pieces(run, turns, turn, sampling), stopped)
+            try:
+                for news in sparingly(said):
+                    for side, piece in news:
+                        turn = _grown(turn, side, piece)
+                    yield [*turns, turn]
+            except RunError:
+                yield [*turns, _ended(turn, "broken")]
+                raise
+        yield [*turns, _ended(turn, "stopped")]
+
+    @contextlib.contextmanager
+    def _asking(self, asker: str) -> Iterator[threading.Event]:
+        stopped = threading.Event()
+        if self._stops.setdefault(asker, stopped) is not stopped:
+            raise RunError(t("The last question is still being answered: stop that answer, or wait for it."))
+        try:
+            yield stopped
+        finally:
+            stopped.set()  # also where whoever asked has gone
+            del self._stops[asker]
+
+    def _pieces(
+        self, run: Run, turns: list[Turn], turn: Turn, sampling: Sampling
+    ) -> Generator[News, None, None]:
+        talk = self.open(run)
+        for side in turn.answers:
+            messages = [*history(turns, side, sampling.system), {"role": "user", "content": turn.question}]
+            pieces = talk.reply(
+                messages,
+                side,
+                temperature=sampling.temperature,
+                max_new_tokens=sampling.max_new_tokens,
+                seed=sampling.seed,
+            )
+            with self._still_wanted(talk), contextlib.closing(pieces):
+                for piece in pieces:
+                    yield side, piece
+
+
+def _grown(turn: Turn, side: Side, piece: Piece) -> Turn:
+    return replace(turn, answers=turn.answers | {side: turn.answers[side].more(piece)})
+
+
+def _ended(turn: Turn, how: str) -> Turn:
+    """As it is when nothing more comes, and how what was under way ended; whoever's turn had not come is left out."""
+    first, *later = turn.answers.items()
+    begun = dict([first, *((side, said) for side, said in later if said.ended != "waiting")])
+    answers = {side: said if said.is_over else replace(said, ended=how) for side, said in begun.items()}
+    return replace(turn, answers=answers)
+
+
+def heard(
+    begin: Callable[[], Generator[News, None, None]], stopped: threading.Event
+) -> Iterator[News | None]:
+    """What the generator yields, in a thread of its own; None where there is nothing new.
+
+    It ends at once when it is stopped, whatever the generator is waiting for, which is closed when it comes back from there.
+    """
+    said: queue.SimpleQueue[News | Exception | None] = queue.SimpleQueue()
+
+    def listen() -> None:
+        try:
+            with contextlib.closing(begin()) as pieces:
+                for piece in pieces:
+                    said.put(piece)
+                    if stopped.is_set():
+                        return
+            said.put(None)
+        except Exception as error:  # raised where it is awaited
+            said.put(error)
+
+    # In the same context: who asks is known by it.
+    threading.Thread(target=contextvars.copy_context().run, args=(listen,), daemon=True).start()
+    while not stopped.is_set():
+        try:
+            piece = said.get(timeout=LOOK)
+        except queue.Empty:
+            yield None
+            continue
+        if isinstance(piece, Exception):
+            raise piece
+        if piece is None:
+            return
+        yield piece
+
+
+def sparingly(said: Iterator[News | None]) -> Iterator[list[News]]:
+    """What has come since it was last told of, in time for an eye and not for every token."""
+    news: list[News] = []
+    told = 0.0
+    for piece in said:
+        news += [piece] if piece else []
+        if time.monotonic() - told > (OFTEN if news else SELDOM) or (piece and piece[1].ended):
+            yield news
+            news, told = [], time.monotonic()
+    if news:
+        yield news

@@ -151,3 +151,9 @@ ICON = (
     "%3Cpath d='M6 22C11 22 12 9 16 9s5 13 10 13' fill='none' stroke='white' stroke-width='3' "
     "stroke-linecap='round'/%3E%3C/svg%3E\">"
 )
+
+# Screen readers speak the language that the page is shown in, as language.py chooses it.
+LANGUAGE = (
+    "<script>document.documentElement.lang = navigator.language.startsWith('fr') ? 'fr' : 'en'</script>"
+)
+HEAD = ICON + LANGUAGE

@@ -27,6 +27,7 @@ from core.runs import Run, RunStore, jobs
 from core.runs.events import BUSY
 from core.runs.jobs import DOWNLOADS
 from core.spec import RunSpec
+from webui.language import number, t
 from webui.render import visitors as render
 from webui.render.parts import alert, size
 from webui.sessions import SIGNED_IN, WAS, account
@@ -53,10 +54,20 @@ NO_GPU_FOR_TRAINING = (
 )
 SIZES = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 
-# What programs and pages may ask for without signing in, of what is not just looking.
-FOR_EVERYONE = ("load", "unload", "ask", "stop_answer")
+# What programs may ask for without signing in, since it is just looking; pages look by events without a name.
+LOOKING = (
+    "data_sets", "presets", "settings", "models", "tasks", "runs", "run", "curves", "log", "queue", "scores", "compare_runs",
+    "retrieval",
+)  # fmt: skip
+# What programs and pages may ask for without signing in.
+FOR_EVERYONE = (
+    *LOOKING, "load", "unload", "ask", "again", "edit", "stop_answer", "conversation", "open_conversation",
+)  # fmt: skip
 # What begins no job. Every other act does, and counts.
-NO_JOB = (*FOR_EVERYONE, "plan", "pause", "continue", "stop", "discard", "end", "delete")
+NO_JOB = (
+    *FOR_EVERYONE, "keep_file", "keep_text", "check_data", "save_data", "machines", "account", "plan", "plan_publishing", "pause",
+    "continue", "stop", "discard", "end", "delete", "rename", "note", "move", "correct",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -106,7 +117,9 @@ class Visitor:
 def session() -> dict[str, Any]:
     """Of whoever's request this thread is answering; empty where that is nobody's."""
     request = LocalContext.request.get(None)
-    scope = getattr(getattr(request, "request", None), "scope", None)
+    scope = getattr(
+        getattr(request, "request", request), "scope", None
+    )  # a component's own request is not gradio's
     return scope.get("session", {}) if isinstance(scope, dict) else {}
 
 
@@ -183,11 +196,18 @@ class VisitorsSets(Sets):
         self.check()
         return super().save(name, arguments)
 
+    def append(self, name: str, line: str) -> int:
+        self.check()
+        return super().append(name, line)
+
 
 class SetsLookedAt(Sets):
     """Of who has not signed in: none, and none is saved."""
 
     def save(self, name: str, arguments: list[str]) -> dict:
+        raise UserError(ask_to_sign_in())
+
+    def append(self, name: str, line: str) -> int:
         raise UserError(ask_to_sign_in())
 
 
@@ -313,7 +333,9 @@ class Space:
             home = self.home()
         except UserError as error:
             return alert(str(error))
-        has = f"{len(home.store.all())} of {self.quota.runs} runs, {size(home.used_bytes())} of {size(self.quota.disk_bytes)}"
+        used, room = size(home.used_bytes()), size(self.quota.disk_bytes)
+        runs, most = number(len(home.store.all())), number(self.quota.runs)
+        has = t("{runs} of {most} runs, {used} of {room}", runs=runs, most=most, used=used, room=room)
         return render.signed_in(visitor.name, has, visitor.expires - time.time())
 
 
@@ -455,7 +477,8 @@ def admit_to(page: gr.Blocks, space: Space) -> None:
     """Put it before every event of the page, those of rooms that are yet to be built included."""
     for event in page.fns.values():
         if event.fn is not None:
-            act = event.api_name if event.api_visibility == "public" else None
+            numbered = event.api_visibility != "private"  # of two that do the same, the page's has a number
+            act = re.sub(r"_\d+$", "", event.api_name) if numbered else None
             event.fn = admitted(event.fn, act, space)
 
 

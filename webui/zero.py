@@ -32,14 +32,14 @@ def lent_a_gpu(function: Callable) -> Callable:
 
 @lent_a_gpu
 def answer(
-    folder: str, messages: list[dict[str, str]], side: Side, temperature: float, max_new_tokens: int
+    folder: str, messages: list[dict[str, str]], side: Side, sampling: dict[str, float | None]
 ) -> Iterator[Piece]:
     """The answer of one side of the run in that folder, piece by piece. RunError if it cannot be answered."""
     from core.talk.requests import read
     from core.talk.speaker import Speaker
 
     said: queue.SimpleQueue[Piece | Exception | None] = queue.SimpleQueue()
-    asked = {"model": side, "messages": messages, "temperature": temperature, "max_tokens": max_new_tokens}
+    asked = {"model": side, "messages": messages} | sampling
 
     def speak() -> None:
         try:
@@ -73,10 +73,13 @@ class LentTalk:
         messages: Sequence[dict[str, str]],
         side: Side = "tuned",
         temperature: float = 0.7,
+        top_p: float = 0.95,
         max_new_tokens: int = 256,
+        seed: int | None = None,
     ) -> Iterator[Piece]:
         self._stopped = False
-        for piece in answer(str(self.run.folder), list(messages), side, temperature, max_new_tokens):
+        sampling = {"temperature": temperature, "top_p": top_p, "max_tokens": max_new_tokens, "seed": seed}
+        for piece in answer(str(self.run.folder), list(messages), side, sampling):
             if self._stopped:
                 yield Piece(piece.text, "stopped", piece.tokens, piece.seconds)
                 return

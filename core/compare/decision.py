@@ -84,7 +84,7 @@ def _effect(what: str, interval: Interval, measured: Measured) -> str:
     else:
         how = "helps" if _above(interval) else "hurts"
         how = how if what.startswith("Tuning") else how.removesuffix("s")
-    return f"{what} {how}: {measured.label} {in_brackets(interval, '+')}."
+    return f"{what} {how}: {in_brackets(interval, '+')} in {measured.label}."
 
 
 def _above(interval: Interval) -> bool:

@@ -1,7 +1,7 @@
 """Curves of several runs in one figure: SVG that is stretched to its frame, with words beside it that never shrink.
 
 Colours are the variables --run-0 to --run-3 of the page that shows them; further runs are dashed, so that none is told
-by its colour alone.
+by its colour alone. `say` puts words and figures into the reader's language; without it they stay English.
 """
 
 import math
@@ -13,7 +13,7 @@ from pathlib import Path
 from core.compare.retrieval import PAIRS, Comparison, difference
 from core.compare.runs import Curve, Point
 from core.evaluate.report import Interval
-from core.evaluate.reports.plots import SIDE, Scale, ticks
+from core.evaluate.reports.plots import SIDE, Say, Scale, ticks
 from core.evaluate.reports.words import figures
 from core.show import duration
 
@@ -22,10 +22,12 @@ COLOURS = 4
 DASHES = ("", "7 5", "2 5", "10 4 2 4")  # after each round of the colours
 MOST_POINTS = 160  # of a curve; more, and neighbours are drawn as their mean
 ACROSS: dict[str, tuple[str, Callable[[Point], float], Callable[[float], str]]] = {
-    "step": ("step", lambda point: point.step, lambda value: f"{value:,.0f}"),
-    "tokens": ("tokens trained on", lambda point: point.tokens, lambda value: short(value)),
-    "time": ("time at work", lambda point: point.seconds, lambda value: duration(value)),
+    "step": ("Loss by step", lambda point: point.step, lambda value: f"{value:,.0f}"),
+    "tokens": ("Loss by tokens trained on", lambda point: point.tokens, lambda value: short(value)),
+    "time": ("Loss by time at work", lambda point: point.seconds, lambda value: duration(value)),
 }
+
+HOW = "In nats a token. Thin: training. With dots: held out, whose latest value stands beside the name."
 
 
 def look(place: int) -> tuple[str, str]:
@@ -33,9 +35,10 @@ def look(place: int) -> tuple[str, str]:
     return f"var(--run-{place % COLOURS})", DASHES[place // COLOURS % len(DASHES)]
 
 
-def losses(curves: Mapping[str, Curve], across: str) -> str:
+def losses(curves: Mapping[str, Curve], across: str, say: Say = str) -> str:
     """Training loss, thin, and held-out loss, with a dot where it was measured; empty if no run has any."""
-    words, where, show = ACROSS[across]
+    title, where, show = ACROSS[across]
+    title = say(title)
     drawn = {
         name: (thinned(_points(curve.training, where)), _points(curve.held_out, where))
         for name, curve in curves.items()
@@ -46,7 +49,9 @@ def losses(curves: Mapping[str, Curve], across: str) -> str:
         return ""
     end = max(x for x, _ in points) or 1.0
     scale = Scale.of(y for _, y in points)
-    below = [tick for tick in ticks(0, end, 5) if tick <= end * 1.0001]
+    below = [
+        tick for tick in ticks(0, end, 5) if tick <= end * 1.0001 and (tick == int(tick) or across == "time")
+    ]
     lines = "".join(f'<path class="grid" d="M0 {SIDE - scale.at(tick):.1f}H{SIDE}"/>' for tick in scale.ticks)
     keys, said = "", []
     for place, name in enumerate(curves):
@@ -57,24 +62,24 @@ def losses(curves: Mapping[str, Curve], across: str) -> str:
         lines += _lines(training, held_out, end, scale, colour, dashes)
         last = (held_out or training)[-1][1]
         kind = "held out" if held_out else "training"
-        keys += f"{key(place, name)} <b>{last:.3f}</b></span>"
-        said.append(f"{name} {last:.3f} {kind} at the end")
+        keys += f"{key(place, name)} <b>{say(f'{last:.3f}')}</b></span>"
+        said.append(f"{name} {say(f'{last:.3f} {kind} at the end')}")
     beside = "".join(
-        f'<span style="top:{100 - scale.at(tick) / 10:.2f}%">{tick:g}</span>' for tick in scale.ticks
+        f'<span style="top:{100 - scale.at(tick) / 10:.2f}%">{say(f"{tick:g}")}</span>'
+        for tick in scale.ticks
     )
     axis = "".join(
-        f'<span style="left:{tick / end * 100:.2f}%">{escape(show(tick))}</span>' for tick in below
+        f'<span style="left:{tick / end * 100:.2f}%">{escape(say(show(tick)))}</span>' for tick in below
     )
     return (
-        f'<figure class="overlaid"><figcaption><span>Loss by {words}</span><span class="keys">{keys}</span></figcaption>'
+        f'<figure class="overlaid"><figcaption><span>{escape(title)}</span><span class="keys">{keys}</span></figcaption>'
         f'<div class="plot"><div class="beside" aria-hidden="true">{beside}</div>'
-        f"{_svg(lines, f'Loss by {words}: ' + '; '.join(said))}</div>"
-        f'<div class="axis" aria-hidden="true">{axis}</div><small>In nats a token. Thin: training. With dots: held out, whose '
-        "latest value stands beside the name.</small></figure>"
+        f"{_svg(lines, f'{title}: ' + '; '.join(said))}</div>"
+        f'<div class="axis" aria-hidden="true">{axis}</div><small>{escape(say(HOW))}</small></figure>'
     )
 
 
-def differences(found: Comparison, colours: tuple[str, str, str]) -> str:
+def differences(found: Comparison, colours: tuple[str, str, str], say: Say = str) -> str:
     """What a decision turns on; the names of the style's colours above zero, below it, and for what holds it."""
     above, below, unclear = colours
     rows = []
@@ -82,11 +87,11 @@ def differences(found: Comparison, colours: tuple[str, str, str]) -> str:
         name = difference(better, than)
         each = found.measures[0].differences[name]
         colour = above if each.low > 0 else below if each.high < 0 else unclear
-        rows.append((escape(name.capitalize()), each, f"var(--{colour})"))
-    return forest(rows, zero=True)
+        rows.append((escape(say(name.capitalize())), each, f"var(--{colour})"))
+    return forest(rows, zero=True, say=say)
 
 
-def forest(rows: Sequence[tuple[str, Interval, str]], zero: bool = False) -> str:
+def forest(rows: Sequence[tuple[str, Interval, str]], zero: bool = False, say: Say = str) -> str:
     """Intervals under each other on one scale: (what it is, as HTML; the interval; its colour). With `zero`, they are
     differences, and zero is drawn."""
     bounds = [bound for _, each, _ in rows for bound in (each.low, each.high)]
@@ -104,11 +109,11 @@ def forest(rows: Sequence[tuple[str, Interval, str]], zero: bool = False) -> str
             f'<path class="value" stroke="{colour}" d="M{at:.1f} 120V880"/>'
         )
         drawn += (
-            f'<div class="of"><span>{name}</span>{_svg(strip, f"{value}, between {below} and {above}")}'
-            f"<span><b>{value}</b> <small>[{below}, {above}]</small></span></div>"
+            f'<div class="of"><span>{name}</span>{_svg(strip, say(f"{value}, between {below} and {above}"))}'
+            f"<span><b>{say(value)}</b> <small>{say(f'[{below}, {above}]')}</small></span></div>"
         )
     marks = "".join(
-        f'<span style="left:{scale.at(tick) / 10:.2f}%">{f"{tick:g}".replace("-", "−")}</span>'
+        f'<span style="left:{scale.at(tick) / 10:.2f}%">{say(f"{tick:g}".replace("-", "−"))}</span>'
         for tick in scale.ticks
     )
     return f'<div class="forest">{drawn}<div class="axis" aria-hidden="true">{marks}</div></div>'

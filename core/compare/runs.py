@@ -378,13 +378,14 @@ def _data(run: Run) -> dict[str, str]:
 
 
 def _remarks(lines: Sequence[Line], unscored: Sequence[str], data: dict[str, dict[str, str]]) -> list[str]:
-    found = []
+    alike: dict[tuple[str, str], list[str]] = {}
     for line in lines:
         if line.unlike:
-            found.append(
-                f"{line.label} on {line.task_label} cannot be compared: {line.unlike}. No best is marked."
-            )
-    found = list(dict.fromkeys(found))
+            alike.setdefault((line.task_label, line.unlike), []).append(line.label)
+    found = [
+        f"{', '.join(dict.fromkeys(labels))} on {task} cannot be compared: {unlike}. No best is marked."
+        for (task, unlike), labels in alike.items()
+    ]
     if unscored:
         them = "it" if len(unscored) == 1 else "them"
         found.append(f"{', '.join(unscored)}: not scored; `atelier evaluate {unscored[0]}` scores {them}.")

@@ -30,6 +30,8 @@ BITS = {
     "q4_1": 5,
     "q4_0": 4.5,
 }  # of a weight
+NO_REPOSITORY = "Name the repository as owner/name: --to owner/name, or publish.to in the settings."
+NO_LICENSE = "It says no licence, so nobody else may use it: name one with --license, or publish.license."
 # What an earlier publication to the same place may have left, and would be read in the place of what is published now.
 REPLACES: dict[What, tuple[str, ...]] = {
     "adapter": ("adapter_*", "model*.safetensors", "model.safetensors.index.json", "config.json"),
@@ -84,9 +86,7 @@ def plan(
             f"The run {run.name!r} has no final model yet: it must be trained to its end first."
         )
     if not to or "/" not in to:
-        raise PublishError(
-            "Name the repository as owner/name: --to owner/name, or publish.to in the settings."
-        )
+        raise PublishError(NO_REPOSITORY)
     try:
         validate_repo_id(to)
     except HFValidationError as error:
@@ -211,9 +211,7 @@ def _warnings(run: Run, settings: PublishSettings) -> list[str]:
             f"The base {base!r} is not on the Hub, so nobody can load this adapter without it: publish as merged."
         )
     if not settings.license:
-        warnings.append(
-            "It says no licence, so nobody else may use it: name one with --license, or publish.license."
-        )
+        warnings.append(NO_LICENSE)
     if not (run.reports / "evaluation.json").is_file():
         warnings.append("The card has no scores: the run was not evaluated.")
     return warnings

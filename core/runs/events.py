@@ -6,6 +6,7 @@ reloaded, or the web server restarted, in the middle of a run.
 
 import dataclasses
 import errno
+import functools
 import json
 import os
 import time
@@ -13,6 +14,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+try:  # comes with gradio; a machine of HF Jobs has none. 100,000 lines in 0.2 s, with json in 1.5
+    from orjson import loads
+except ImportError:
+    from json import loads
 
 Act = Literal["train", "evaluate", "merge", "export", "push", "compare"]
 State = Literal["new", "queued", "running", "paused", "finished", "stopped", "failed", "lost"]
@@ -214,14 +220,25 @@ class EventLog:
 def decode(line: bytes) -> Event | None:
     """The event that a line of events.jsonl holds; None if it holds none that is known."""
     try:
-        values = json.loads(line)
+        values = loads(line)
         kind = KINDS.get(values.pop("event"))
         if kind is None:
             return None
-        names = {each.name for each in dataclasses.fields(kind)}
+        names = _names(kind)
+        if (
+            values.keys() == names
+        ):  # as nearly all are: a frozen dataclass's own way takes three times as long
+            event = object.__new__(kind)
+            vars(event).update(values)
+            return event
         return kind(**{name: value for name, value in values.items() if name in names})
     except (ValueError, KeyError, AttributeError, TypeError):
         return None
+
+
+@functools.cache
+def _names(kind: type[Event]) -> frozenset[str]:
+    return frozenset(each.name for each in dataclasses.fields(kind))
 
 
 @dataclass(frozen=True)

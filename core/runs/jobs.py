@@ -54,7 +54,17 @@ GRACE_TO_CANCEL = (
 OWNERS_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 DOWNLOADS = ".hub"  # beside a visitor's runs: what these fetched from the Hub
 # What stays of a run that is discarded; hidden files are locks.
-RECORD = ("spec.yaml", "events.jsonl", "console.log", "lock", "process", ".start", ".end", *REQUESTS)
+RECORD = (
+    "spec.yaml",
+    "events.jsonl",
+    "console.log",
+    "note.txt",
+    "lock",
+    "process",
+    ".start",
+    ".end",
+    *REQUESTS,
+)
 DELETED = ".deleted"  # present from when a run's deletion is decided: nobody starts it any more
 DISK_IS_FULL = 64_000_000  # bytes left, or fewer
 

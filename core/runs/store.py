@@ -11,6 +11,7 @@ runs/poems/
   discard         beside stop: nothing that it made is wanted
   now             beside stop: a job of HF Jobs is to be canceled without a last checkpoint
   pause           present while the training is to be held between two steps
+  note.txt        what its owner wrote about it, in words of their own
   remote.json     the job of HF Jobs that does, or did, the work
   manifest.json   data hashes, library versions, hardware
   device.json     what the device could do when the run began, which the plan was made from
@@ -43,6 +44,8 @@ from core.runs.process import born, lives
 from core.spec import RunSpec
 
 START_WITHIN = 60.0  # seconds from a job's being asked for to its process's being known
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)  # what a system says to a name that is taken
 REQUESTS = ("stop", "discard", "now", "pause")
 LOST = (
     "The process ended without a word: out of memory, killed, or the machine was restarted. See console.log."
@@ -158,6 +161,19 @@ class Run:
         else:
             self._write("place", str(number))
 
+    @property
+    def note(self) -> str:
+        """What its owner wrote about it; empty if nothing."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self.folder / "note.txt").read_text("utf-8")
+        return ""
+
+    def set_note(self, words: str) -> None:
+        if words:
+            self._write("note.txt", words)
+        else:
+            (self.folder / "note.txt").unlink(missing_ok=True)
+
     def set_process(self, pid: int) -> None:
         """This process works on the run, or will as soon as it holds the lock."""
         self._write("process", json.dumps({"pid": pid, "born": born(pid)}))
@@ -172,7 +188,7 @@ class Run:
 
     def _write(self, name: str, text: str) -> None:
         beside = self.folder / f".{name}.{os.getpid()}"
-        beside.write_text(text)
+        beside.write_text(text, "utf-8", errors="replace")
         beside.replace(self.folder / name)
 
 
@@ -215,16 +231,21 @@ def _goes_on_elsewhere(progress: Progress) -> bool:
     )
 
 
+def check_name(name: str) -> None:
+    """RunError if no run can have this name."""
+    if not NAME.fullmatch(name):
+        raise RunError(
+            f"{name!r} cannot name a run: use letters, digits, dots, dashes and underscores, 64 at most."
+        )
+
+
 class RunStore:
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
 
     def create(self, name: str, spec: RunSpec) -> Run:
         """A new run's folder. RunError if the name cannot be used or is taken."""
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
-            raise RunError(
-                f"{name!r} cannot name a run: use letters, digits, dots, dashes and underscores, 64 at most."
-            )
+        check_name(name)
         folder = self.root / name
         # Made beside and renamed: a folder with the run's name always holds its settings, and only one of two that
         # are made at the same moment gets it.
@@ -236,17 +257,14 @@ class RunStore:
                 anchored(spec).save(made / "spec.yaml")
                 made.rename(folder)
         except OSError as error:
-            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR) and folder.exists():
+            if error.errno in TAKEN and folder.exists():
                 raise RunError(f"There is already a run called {name!r}; choose another name.") from None
             raise RunError(f"The folder {self.root} for runs cannot be written: {error.strerror}.") from None
         return Run(folder)
 
     def get(self, name: str) -> Run:
         """RunError, with what there is, if no run has this name."""
-        if (
-            not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name)
-            or not (self.root / name / "spec.yaml").is_file()
-        ):
+        if not NAME.fullmatch(name) or not (self.root / name / "spec.yaml").is_file():
             there = ", ".join(run.name for run in self.all()[:5])
             raise RunError(f"There is no run called {name!r} in {self.root}; there is {there or 'none yet'}.")
         return Run(self.root / name)
@@ -265,6 +283,18 @@ class RunStore:
         shutil.rmtree(beside, ignore_errors=True)
         run.folder.rename(beside)
         shutil.rmtree(beside)
+
+    def move(self, run: Run, name: str) -> Run:
+        """The run's folder under another name; see `naming.rename`, which looks whether that may be. RunError as `create`."""
+        check_name(name)
+        try:
+            if name != run.name:
+                run.folder.rename(self.root / name)
+        except OSError as error:
+            if error.errno in TAKEN and (self.root / name).exists():
+                raise RunError(f"There is already a run called {name!r}; choose another name.") from None
+            raise RunError(f"The folder {run.folder} cannot be renamed: {error.strerror}.") from None
+        return Run(self.root / name)
 
     def free_name(self, stem: str) -> str:
         """A name no run has yet: `fables-en-1`, `fables-en-2`, ..."""

@@ -49,7 +49,7 @@ class Piece:
     """The next part of an answer; the pieces' texts together are the answer. Only the last one has `ended`."""
 
     text: str
-    ended: Literal["turn", "length", "stopped"] | None
+    ended: Literal["turn", "length", "context", "stopped"] | None  # "context": the model sees no more at once
     tokens: int  # so far; the token that ends a turn is not counted
     seconds: float  # since the model began to read the conversation
     prompt_tokens: int = 0  # the conversation, as the model read it

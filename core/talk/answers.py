@@ -14,7 +14,7 @@ from core.talk import Piece
 from core.talk.requests import RefusedError, Request
 
 TYPES = {401: "authentication_error", 403: "permission_error", 500: "server_error", 503: "server_error"}
-FINISH = {"turn": "stop", "stopped": "stop", "length": "length"}
+FINISH = {"turn": "stop", "stopped": "stop", "length": "length", "context": "length"}
 CALL = re.compile(r"<tool_call>\s*(.*?)\s*</tool_call>", re.DOTALL)
 RETRY_AFTER = "2"  # seconds
 

@@ -54,12 +54,18 @@ class Speaker:
                 streamer=writer,
                 stopping_criteria=[StopWhen(lambda: writer.turn_is_over or is_stopped())],
             )
-        writer.close("turn" if writer.turn_is_over else "stopped" if is_stopped() else "length")
+        cut = "context" if left < longest(request) else "length"
+        writer.close("turn" if writer.turn_is_over else "stopped" if is_stopped() else cut)
 
     def _memory_in_use(self) -> int:
         if self.pair.device.type == "cuda":
             return torch.cuda.memory_allocated(self.pair.device)
         return psutil.Process().memory_info().rss
+
+
+def longest(request: Request) -> int:
+    """The tokens that an answer may have, as far as the request goes."""
+    return request.max_new_tokens or UNASKED
 
 
 def decoding(request: Request, stop_ids: Sequence[int], left: int) -> GenerationConfig:
@@ -69,7 +75,7 @@ def decoding(request: Request, stop_ids: Sequence[int], left: int) -> Generation
         do_sample=request.temperature > 0,
         **sampling if request.temperature > 0 else {},
         num_beams=1,
-        max_new_tokens=min(request.max_new_tokens or UNASKED, left),
+        max_new_tokens=min(longest(request), left),
         eos_token_id=list(stop_ids),
         pad_token_id=stop_ids[0],
     )

@@ -89,6 +89,40 @@ def delete(
     return 0
 
 
+@app.command
+def rename(run: RunName, name: str, *, runs: Runs = Path("runs")) -> None:
+    """Give a run another name. One that is at work is refused; what was published keeps its repository.
+
+    Parameters
+    ----------
+    name
+        The new name.
+    """
+    from core.runs import naming
+
+    naming.rename(RunStore(runs).get(run), name)
+    print(f"{run} is now {name}.")
+
+
+@app.command
+def note(run: RunName, words: str | None = None, *, runs: Runs = Path("runs")) -> None:
+    """Keep words with a run, as a note to yourself, in place of those before; without any, show them.
+
+    Parameters
+    ----------
+    words
+        The note; "" removes it.
+    """
+    from core.runs import naming
+
+    wanted = RunStore(runs).get(run)
+    if words is None:
+        print(wanted.note or f"{run} has no note.")
+    else:
+        naming.note(wanted, words)
+        print(f"The note is kept with {run}." if words.strip() else f"{run} has no note any more.")
+
+
 @line.default
 def queue(*, runs: Runs = Path("runs"), json: Json = False) -> None:
     """List what is at work on which accelerator, and what waits for one, the next one first."""

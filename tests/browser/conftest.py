@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,8 +26,13 @@ expect.set_options(timeout=30_000)  # on two cores, while something is training
 class App:
     """The server, and the folder that it keeps its runs in."""
 
-    def __init__(self, folder: Path, environment: dict[str, str], root: Path = ROOT) -> None:
+    options: tuple[str, ...] = ()  # more of `app.py`
+
+    def __init__(
+        self, folder: Path, environment: dict[str, str], root: Path = ROOT, options: Sequence[str] = ()
+    ) -> None:
         self.root = root
+        self.options = options
         self.store = RunStore(folder / "runs")
         self.log = folder / "app.log"
         self.environment = environment
@@ -39,9 +44,10 @@ class App:
     def start(self) -> float:
         """Seconds until the page could be asked for."""
         began = time.monotonic()
+        host = [] if "--host" in self.options else ["--host", "127.0.0.1"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(self.port), "--runs", str(self.store.root)],
+                [sys.executable, "app.py", *host, "--port", str(self.port), "--runs", str(self.store.root), *self.options],
                 cwd=self.root, stdout=log, stderr=log, env=os.environ | self.environment,
             )  # fmt: skip
         until(lambda: self._answers() or self.process.poll() is not None, 60)
@@ -65,8 +71,10 @@ class App:
 
 
 @contextmanager
-def running(folder: Path, environment: dict[str, str] | None = None) -> Iterator[App]:
-    app = App(folder, environment or {})
+def running(
+    folder: Path, environment: dict[str, str] | None = None, options: Sequence[str] = ()
+) -> Iterator[App]:
+    app = App(folder, environment or {}, options=options)
     app.start()
     try:
         yield app

@@ -1,36 +1,169 @@
 """The Chat page in Chromium, while a model writes."""
 
-from playwright.sync_api import expect
+import json
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import NARROW
 
 
-def test_while_a_model_writes_nothing_else_can_be_asked_and_it_can_be_stopped(shown, page):
-    page.goto(f"{shown.url}/chat?run=full")
+@pytest.fixture
+def room(shown, page):
+    """The Chat page on a run, with answers that are short unless a test wants longer ones."""
+    page.goto(f"{shown.url}/chat/full")
     expect(page.locator("#memory")).to_contain_text("Not loaded yet")
+    expect(page.locator("#talk .nothing")).to_be_visible()
+    page.get_by_role("button", name="How they answer").click()
+    longest(page, 16)
+    yield page
+    page.goto(f"{shown.url}/chat/full")
+    expect(page.locator("#memory")).to_contain_text(re.compile("Loaded: full|Not loaded yet"))
+    if page.locator("#unload").is_enabled():
+        page.click("#unload")
+    expect(page.locator("#memory")).to_contain_text("Not loaded yet")
+
+
+def longest(page: Page, tokens: int) -> None:
+    page.get_by_label("number input for Longest answer").fill(str(tokens))
+    page.get_by_label("number input for Longest answer").blur()
+
+
+def answered(page: Page, turns: int) -> None:
+    expect(page.locator(".turn")).to_have_count(turns)
+    expect(page.locator("#ask")).to_have_text("Ask", timeout=60_000)
+    expect(page.locator(".turn.growing")).to_have_count(0)
+
+
+def test_while_a_model_writes_nothing_else_can_be_asked_and_it_can_be_stopped_even_while_it_loads(room):
+    page = room
     ask, stop, unload = (page.locator(name) for name in ("#ask", "#stop", "#unload"))
+    question = page.locator("#question textarea")
     expect(stop).to_be_disabled()
     expect(unload).to_be_disabled()
-    page.get_by_role("button", name="How they answer").click()
-    page.get_by_label("number input for Longest answer").fill("1024")
-    page.fill("#question textarea", "Who led Alice down the hole?")
+    longest(page, 1024)
+    question.fill("Who led Alice down the hole?")
     ask.click()
     expect(ask).to_have_text("Answering …")
     expect(ask).to_be_disabled()
-    expect(stop).to_be_enabled()
     expect(page.locator(".turn section")).to_have_count(2)
-    page.fill("#question textarea", "And then?")
-    page.locator("#question textarea").press("Enter")
-    expect(page.locator("#question textarea")).to_have_value("And then?")
+    page.keyboard.press("Escape")  # it loads still
+    expect(page.locator(".turn section.tuned")).to_contain_text("stopped by you", timeout=5_000)
+    expect(page.locator(".turn section")).to_have_count(1)
+    expect(ask).to_have_text("Ask")
+    expect(unload).to_be_enabled()
+
+    question.fill("Who led")
+    question.press("Shift+Enter")
+    page.keyboard.type("her?")
+    expect(question).to_have_value("Who led\nher?")
+    question.press("Enter")
+    expect(page.locator(".turn")).to_have_count(2)
+    question.fill("And then?")
+    question.press("Enter")
+    expect(question).to_have_value("And then?")
     expect(page.locator("#memory")).to_contain_text("Loaded: full", timeout=60_000)
     stop.click(force=True)  # it may have come to its end by itself just now
-    expect(ask).to_have_text("Ask")
+    answered(page, 2)
     expect(ask).to_be_enabled()
     expect(stop).to_be_disabled()
-    expect(page.locator(".turn")).to_have_count(1)
-    expect(page.locator("#question textarea")).to_have_value("And then?")
-    expect(unload).to_be_enabled()
+    expect(question).to_have_value("And then?")
     unload.click()
     expect(unload).to_be_disabled()
-    page.fill("#question textarea", "")
+    question.fill("")
     ask.click()
     expect(page.locator("#message")).to_contain_text("There is nothing to answer yet")
     expect(ask).to_be_enabled()
+
+
+def test_a_question_is_edited_answered_again_corrected_kept_as_a_file_and_learned_from(room, shown, tmp_path):
+    page = room
+    page.fill("#question textarea", "Who led Alice?")
+    page.click("#ask")
+    answered(page, 1)
+    answer = page.locator("section.base > p")
+    first = answer.inner_text()
+    page.fill("#question textarea", "<b>And</b> then?")
+    page.click("#ask")
+    answered(page, 2)
+
+    page.locator(".turn").first.get_by_role("button", name="Edit").click()
+    editor = page.get_by_label("Question", exact=True).and_(page.locator("form textarea"))
+    expect(editor).to_have_value("Who led Alice?")
+    editor.press("Enter")  # the same question and the same seed
+    answered(page, 1)
+    expect(answer).to_have_text(first)
+    page.get_by_role("button", name="Answer again").click()
+    expect(page.locator(".turn > .foot")).to_contain_text("Seed 43")
+    answered(page, 1)
+    expect(answer).not_to_have_text(first)
+
+    section = page.locator("section.tuned")
+    section.get_by_role("button", name="Correct").click()
+    section.get_by_label("Corrected answer").fill("The White Rabbit.\n  He was <i>late</i>.")
+    section.get_by_role("button", name="Add to").click()
+    expect(page.locator("#message")).to_contain_text("Added to full-corrections, which has 1 row now.")
+    expect(section.locator("p")).to_have_text("The White Rabbit.\n  He was <i>late</i>.", use_inner_text=True)
+    expect(section).to_contain_text("corrected by you, in full-corrections")
+    expect(section.locator("form")).to_have_count(0)
+    kept = shown.store.root / ".data" / "sets" / "full-corrections.jsonl"
+    messages = [
+        {"role": "user", "content": "Who led Alice?"},
+        {"role": "assistant", "content": "The White Rabbit.\n  He was <i>late</i>."},
+    ]
+    assert json.loads(kept.read_text()) == {"messages": messages}
+
+    page.get_by_role("button", name="The conversation as a file").click()
+    with page.expect_download() as download:
+        page.click("#download")
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    assert file.name == "full-tuned.jsonl" and file.read_text() == kept.read_text()
+    page.click("#clear")
+    expect(page.locator(".turn")).to_have_count(0)
+    with page.expect_file_chooser() as chooser:
+        page.click("#open")
+    chooser.value.set_files(file)
+    expect(page.locator("section.file")).to_contain_text("He was <i>late</i>.")
+    file.write_text(file.read_text() + "{")
+    with page.expect_file_chooser() as chooser:
+        page.click("#open")
+    chooser.value.set_files(file)
+    expect(page.locator("#message")).to_contain_text("full-tuned.jsonl, line 2: ")
+    page.fill("#question textarea", "Why?")
+    page.click("#ask")
+    answered(page, 2)
+    page.reload()
+    expect(page.locator(".turn")).to_have_count(2)
+    expect(page.locator("section.file")).to_contain_text("He was <i>late</i>.")
+
+    page.goto(shown.url)
+    page.get_by_text("A saved data set").click()
+    page.locator("#saved input").click()
+    page.get_by_role("option", name="full-corrections").click()
+    expect(page.locator("#examples")).to_contain_text("The White Rabbit.")
+
+
+def test_on_a_telephone_the_sides_stack_what_grows_is_followed_and_who_scrolls_up_is_left_there(room):
+    page = room
+    page.set_viewport_size(NARROW)
+    longest(page, 200)
+    page.get_by_label("Seed").fill("7")
+    page.fill("#question textarea", "Who led Alice?")
+    page.locator("#question textarea").press("Enter")
+    answered(page, 1)
+    tuned, base = (page.locator(f"section.{side}").bounding_box() for side in ("tuned", "base"))
+    assert base["y"] >= tuned["y"] + tuned["height"] and base["x"] == tuned["x"]
+    bottom, top = page.locator(".turn").bounding_box(), page.locator("#asking").bounding_box()
+    assert bottom["y"] + bottom["height"] <= top["y"] + 1 and top["y"] + top["height"] <= NARROW["height"] + 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+    page.fill("#question textarea", "And then, what did the queen say about it all?")
+    page.locator("#question textarea").press("Enter")
+    expect(page.locator(".turn")).to_have_count(2)
+    page.mouse.move(200, 300)
+    page.mouse.wheel(0, -300)
+    page.wait_for_timeout(200)
+    there = page.evaluate("scrollY")
+    answered(page, 2)
+    assert page.evaluate("scrollY") == there

@@ -26,11 +26,11 @@ def test_runs_are_compared_and_one_is_held_against_retrieval(app, page, tmp_path
     page.get_by_label("by time").check()
     expect(page.locator("#curves figcaption")).to_contain_text("Loss by time at work")
 
-    page.get_by_role("button", name="Compare").click()
+    page.get_by_role("button", name="Compare with retrieval").click()
     expect(page.locator("#message")).to_contain_text("Drop the documents first")
     page.set_input_files("#upload-documents input[type=file]", document)
     expect(page.locator("#documents")).to_contain_text("tales.md")
-    page.get_by_role("button", name="Compare").click()
+    page.get_by_role("button", name="Compare with retrieval").click()
     expect(page.locator("#found .decision")).to_be_visible(timeout=180_000)
     expect(page.locator("#found")).to_contain_text("Tuned with passages")
 

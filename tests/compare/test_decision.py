@@ -66,7 +66,7 @@ def test_many_questions_of_which_few_are_answered_otherwise_decide_nothing():
 
 def test_what_hurts_is_said_to_hurt():
     found = decide(measured({"base": 0.5, FED: 0.2, TUNED: 0.6, BOTH: 0.3}), 50, PRICES, 8)
-    assert found.sentences[1].startswith("Passages alone hurt: F1 −0.300")
+    assert found.sentences[1].startswith("Passages alone hurt: −0.300")
 
 
 def test_what_passages_cost_is_said_beside_the_verdict():

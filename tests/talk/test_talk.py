@@ -162,6 +162,12 @@ def test_a_conversation_longer_than_the_context_is_a_sentence_and_the_next_one_i
     assert list(talk.reply(HELLO, **GREEDY))[-1].ended == "length"
 
 
+def test_an_answer_that_fills_the_context_says_so(talk):
+    long = [{"role": "user", "content": "Alice and the rabbit. " * 60}]
+    last = list(talk.reply(long, temperature=0.0, max_new_tokens=10_000, side="base"))[-1]
+    assert last.ended == "context" and last.prompt_tokens + last.tokens == 512
+
+
 def test_what_a_library_prints_lands_in_the_log_not_in_the_answer(talk, run):
     assert "library" not in said(talk.reply(HELLO, **GREEDY))
     assert "a library that prints" in (run.folder / "talk.log").read_text()

@@ -1,5 +1,6 @@
 """People at a Space, by HTTP alone: what a page can ask for, they can, and what no page would, too."""
 
+import base64
 import json
 import secrets
 from collections.abc import Iterator
@@ -56,6 +57,24 @@ class Person:
         if joined.status_code != 200:
             return joined.json()
         return list(self._answers())[-1]
+
+    def look(self, run: str) -> str:
+        """What the Runs page shows of a run, and what it printed."""
+        parts = self.ask("GET", "/config").json()["components"]
+        watcher = next(each["id"] for each in parts if "news" in each["props"].get("server_fns", []))
+
+        def asked(function: str, **data: Any) -> dict[str, Any]:
+            body = {
+                "data": {"run": run} | data,
+                "fn_name": function,
+                "component_id": watcher,
+                "session_hash": self.session,
+            }
+            answer = self.ask("POST", "/gradio_api/component_server", json=body)
+            return answer.json() if answer.is_success else {}
+
+        printed = asked("piece", file="log", begin=0).get("base64", "")
+        return f"{asked('news', fresh=True)} {base64.b64decode(printed).decode()}"
 
     def _answers(self) -> Iterator[Any]:
         headers = {"Cookie": f"{COOKIE}={self.cookie}"} if self.cookie else {}

@@ -8,7 +8,7 @@ from core import cli, presets
 from core.errors import SpecError
 from core.spec import merge, settings
 from core.verbs.common import spec_of
-from webui import forms
+from webui import forms, pasting
 from webui.render import train as render
 
 CHANGES = {
@@ -114,8 +114,7 @@ def test_the_command_line_shown_makes_the_same_spec():
 
 
 def test_what_is_chosen_of_the_data_is_listed_beside_the_preset():
-    spec = presets.resolve("tiny", overrides={"data": CHOSEN})
-    shown = render.summary(spec, "tiny", {"data": CHOSEN})
+    shown = render.differences("tiny", {"data": CHOSEN}) + render.summary("tiny", {"data": CHOSEN})
     assert "question=Spalte A, answer=--answer" in shown and "duplicate, near-duplicate" in shown
     assert "owner/name?split=test" in shown
 
@@ -130,3 +129,68 @@ def test_the_yaml_shown_makes_the_same_spec(tmp_path):
 @pytest.mark.parametrize("name", presets.names())
 def test_every_preset_explains_itself_in_a_line(name):
     assert forms.explanation(name).endswith(".")
+
+
+def test_a_pasted_command_is_read_as_the_shell_reads_it_and_gives_the_same_command_back():
+    overrides = merge(forms.read(CHANGES), {"data": CHOSEN})
+    line = render.command("small", overrides)
+    found = pasting.read(f"$ {line}", "tiny")
+    assert found.preset == "small"
+    assert presets.resolve("small", overrides=found.settings) == presets.resolve("small", overrides=overrides)
+    held = forms.read(forms.written(found.settings))
+    again = render.command("small", merge(held, {"data": found.settings["data"]}))
+    assert sorted(again.split(" --")) == sorted(line.split(" --"))
+
+
+def test_fields_hold_what_settings_say_and_say_it_again():
+    overrides = forms.read(CHANGES)
+    held = forms.written(
+        presets.resolve("tiny", overrides=overrides).model_dump(mode="json", exclude_unset=True)
+    )
+    assert presets.resolve("tiny", overrides=forms.read(held)) == presets.resolve("tiny", overrides=overrides)
+
+
+def test_the_yaml_shown_can_be_pasted_and_names_its_preset():
+    overrides = forms.read(CHANGES)
+    found = pasting.read(render.as_yaml(overrides, "small"), "tiny")
+    assert found.preset == "small"
+    assert presets.resolve("small", overrides=found.settings) == presets.resolve("small", overrides=overrides)
+
+
+def test_yaml_of_other_programs_is_taken_for_ours_and_says_how():
+    found = pasting.read("lora_r: 8\nnum_train_epochs: 2\n", "small")
+    assert found.preset == "small"
+    assert found.settings == {"method": {"kind": "lora", "rank": 8}, "train": {"epochs": 2}}
+    assert "lora_r: 8 -> method.rank: 8" in found.remarks
+
+
+def test_a_command_over_several_lines_with_a_name_and_without_its_verb():
+    found = pasting.read("--train.epochs 2 \\\n  --name mine --force-cpu", "small")
+    assert (found.preset, found.name) == ("tiny", "mine")
+    assert found.settings == {"train": {"epochs": 2.0}, "compute": {"force_cpu": True}}
+
+
+@pytest.mark.parametrize(
+    "pasted, said",
+    [
+        ("atelier train --train.epoch 3", "--train.epoch"),
+        ("atelier train --train.epochs 0", r"train\.epochs is '0'"),
+        ("atelier train --train.batch_size 2 --train.micro_batch_size 4", "train.micro_batch_size"),
+        ("atelier train --config mine.yaml", "--config"),
+        ("atelier delete poems", "atelier delete"),
+        ("atelier train 'half", "no closing quotation"),
+        ("train:\n  epoch: 3", "train.epoch"),
+        ("lora_q: 3", "lora_q"),
+        ("Please train this for me", "neither a command"),
+        ("", "nothing to read"),
+    ],
+)
+def test_what_cannot_be_followed_is_a_sentence_that_names_it(pasted, said):
+    with pytest.raises(SpecError, match=said):
+        pasting.read(pasted, "tiny")
+
+
+def test_nothing_where_the_preset_has_something_cannot_be_said_by_a_field():
+    found = pasting.read("train.learning_rate: null\nmethod:\n  target_modules: []\n", "tiny")
+    with pytest.raises(SpecError, match=r"method\.target_modules is empty"):
+        forms.written(found.settings)

@@ -16,14 +16,6 @@ def test_the_header_says_where_one_is():
     assert header("runs").count("aria-current") == 1
 
 
-def test_programs_can_call_the_acts_and_not_the_looking(store):
-    endpoints = build(Shared(store)).get_api_info()
-    assert set(endpoints["named_endpoints"]) == {
-        "/train", "/pause", "/continue", "/stop", "/discard", "/end", "/resume", "/delete", "/evaluate", "/load", "/unload", "/ask", "/stop_answer", "/compare", "/plan", "/publish", "/publish_again", "/retry_publishing",
-    }  # fmt: skip
-    assert not endpoints["unnamed_endpoints"]
-
-
 def test_looking_waits_for_nobody(store):
     looks = [event for event in build(Shared(store)).fns.values() if event.api_name.startswith("look")]
     assert looks and all(not event.queue and event.concurrency_limit is None for event in looks)

@@ -1,6 +1,8 @@
 """Saved data sets: under a safe name, whole or not at all, and read again like any other."""
 
 import json
+import os
+import threading
 
 import pytest
 
@@ -52,6 +54,36 @@ def test_what_cannot_be_cleaned_leaves_no_set(shared, tmp_path):
     with pytest.raises(UserError, match="can be used"):
         shared.sets.save("empty", [str(empty)])
     assert shared.sets.names() == [] and list(shared.sets.folder.iterdir()) == []
+
+
+def test_rows_that_several_add_at_the_same_time_are_all_there_once_and_whole(shared):
+    lines = [
+        json.dumps({"messages": [{"role": "user", "content": f"{n} " * 5000}]}) + "\n" for n in range(20)
+    ]
+    adding = [threading.Thread(target=shared.sets.append, args=("jars", line)) for line in lines * 2]
+    for thread in adding:
+        thread.start()
+    for thread in adding:
+        thread.join()
+    assert sorted(shared.sets.path("jars").read_text().splitlines(True)) == sorted(lines)
+    assert shared.sets.append("jars", lines[0]) == 20
+    assert shared.sets.choices() == [("jars", str(shared.sets.path("jars")))]
+
+
+def test_a_row_is_added_whole_or_not_at_all_and_never_to_the_end_of_another(shared, monkeypatch):
+    shared.sets.append("jars", '{"a": 1}\n')
+    path = shared.sets.path("jars")
+    path.write_text('{"a": 1}')  # as an editor leaves it
+    assert shared.sets.append("jars", '{"a": 2}\n') == 2
+    assert path.read_text() == '{"a": 1}\n{"a": 2}\n'
+
+    def full(_) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DataError, match=r"^jars could not be added to: No space left"):
+        shared.sets.append("jars", '{"a": 3}\n')
+    assert path.read_text() == '{"a": 1}\n{"a": 2}\n'
 
 
 @pytest.mark.parametrize(

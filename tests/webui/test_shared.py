@@ -10,8 +10,9 @@ from core.errors import DataError, UserError
 from core.runs import RunStore
 from core.runs.events import Begun, Queued
 from tests.conftest import quick
+from webui.page import build
 from webui.render.parts import alert
-from webui.shared import SAMPLE, Shared, only_news, spoken
+from webui.shared import SAMPLE, Limits, Shared, only_news, spoken
 
 
 @pytest.fixture
@@ -35,6 +36,20 @@ def test_an_upload_is_kept_under_its_own_name_and_content(shared, tmp_path):
 
 def test_a_kept_name_keeps_its_kind(shared, tmp_path):
     assert shared.keep(upload(tmp_path, "a" * 100 + ".csv.gz")).endswith("a.csv.gz")
+
+
+def test_no_more_files_are_kept_than_the_page_keeps(store, tmp_path):
+    shared = Shared(store, limits=Limits(10**9, 2))
+    for content in "ab":
+        shared.keep(upload(tmp_path, "poems.jsonl", content))
+    with pytest.raises(UserError, match=r"2 uploaded files are kept .*\(--max-uploads\)"):
+        shared.keep(upload(tmp_path, "poems.jsonl", "c"))
+    shared.keep(upload(tmp_path, "poems.jsonl", "a"))  # which is there
+
+
+def test_what_a_person_may_bring_is_said_where_files_are_dropped(store):
+    shown = str(build(Shared(store, limits=Limits(25 * 10**8, 1000))).get_config_file())
+    assert "Largest file" in shown and "2.5" in shown and "1,000" in shown
 
 
 @pytest.mark.parametrize("name", ["--private.jsonl", "my poems (1).jsonl", "<b>.jsonl", "..jsonl"])

@@ -1,14 +1,20 @@
 """One pair of models in memory per server, and a conversation that each side remembers for itself."""
 
+import json
 import shutil
+import threading
+import time
+from dataclasses import replace
 
 import pytest
 
-from core.errors import RunError
+from core.errors import DataError, RunError
 from core.runs.process import lives
 from core.runs.store import RunStore
 from core.talk import address
-from webui.talks import Said, Sampling, Talks, Turn, history, kept, recalled
+from tests.conftest import until as come_true
+from webui.talks import Sampling, Talks
+from webui.turns import FILE, Said, Turn, as_lines, corrected, history, kept, read, recalled, until
 
 BRIEF = Sampling(temperature=0.0, max_new_tokens=6, system="")
 
@@ -45,6 +51,56 @@ def test_both_sides_answer_one_after_the_other(talks, lora_run):
     assert all(said.ended in ("turn", "length") and said.tokens <= 6 for said in turn.answers.values())
     first_of_base = next(step[0] for step in grown if step[0].answers["base"].ended != "waiting")
     assert first_of_base.answers["tuned"] == turn.answers["tuned"]
+
+
+def test_the_same_seed_gives_both_sides_the_same_answers_and_another_seed_others(talks, lora_run):
+    def answers(seed: int) -> dict[str, str]:
+        drawn = Sampling(temperature=1.5, max_new_tokens=10, system="", seed=seed)
+        *_, (turn,) = talks.converse(lora_run, [], "Who are you?", ("tuned", "base"), drawn)
+        assert turn.seed == seed
+        return {side: said.text for side, said in turn.answers.items()}
+
+    first = answers(7)
+    assert first == answers(7)
+    other = answers(8)
+    assert all(first[side] != other[side] for side in ("tuned", "base"))
+
+
+def test_a_stop_ends_an_answer_at_once_also_while_the_models_load_and_only_for_whoever_pressed_it(
+    talks, lora_run
+):
+    endless = Sampling(temperature=0.0, max_new_tokens=400, system="")
+    grown = talks.converse(lora_run, [], "Who are you?", ("base", "tuned"), endless, "ada")
+    next(grown)
+    next(grown)
+    come_true(lambda: talks.state == "loading")
+    with pytest.raises(RunError, match="still being answered"):
+        next(talks.converse(lora_run, [], "And I?", ("base",), endless, "ada"))
+    talks.stop("bob")
+    assert next(grown)[0].answers["base"].ended == "waiting"
+    began = time.monotonic()
+    talks.stop("ada")
+    *_, (turn,) = grown
+    assert time.monotonic() - began < 0.5
+    assert turn.answers == {"base": Said("", "stopped")}
+    assert talks.open(lora_run) and talks.state == "ready"  # what was begun to load can be used
+    grown = talks.converse(lora_run, [turn], "Who are you?", ("base", "tuned"), endless, "ada")
+    until_said = next(each for each in grown if each[-1].answers["base"].tokens > 2)
+    talks.stop("ada")
+    *_, last = grown
+    assert last[-1].answers["base"].ended == "stopped"
+    assert last[-1].answers["base"].text.startswith(until_said[-1].answers["base"].text)
+
+
+def test_models_that_are_unloaded_while_they_answer_say_so_and_the_question_stays(talks, lora_run):
+    grown = talks.converse(lora_run, [], "Who are you?", ("tuned",), BRIEF)
+    next(grown)
+    threading.Timer(0.5, talks.close).start()
+    said = []
+    with pytest.raises(RunError, match="unloaded meanwhile"):
+        for each in grown:
+            said.append(each)
+    assert said[-1][0].question == "Who are you?" and said[-1][0].answers["tuned"].ended == "broken"
 
 
 def test_opening_another_run_closes_the_first(talks, full_run, lora_run):
@@ -93,3 +149,59 @@ def test_a_conversation_is_the_same_after_a_reload_and_another_runs_is_not_shown
 )  # fmt: skip
 def test_what_a_browser_did_not_keep_so_is_no_conversation(sent):
     assert recalled(sent, "poems") == []
+
+
+LONGER = [
+    replace(TURNS[0], answers=TURNS[0].answers | {"tuned": Said("Me,\n  « moi ».", "turn", 2, 0.5)}),
+    Turn("Since?", {"tuned": Said("Ever.", "stopped", 2, 0.5)}, 42),
+]
+
+
+def test_a_conversation_is_the_same_as_a_file_and_back_and_both_sides_go_on_from_it(tmp_path):
+    file = tmp_path / "poems.jsonl"
+    file.write_text(as_lines(LONGER, "tuned", "Be kind."), encoding="utf-8")
+    system, turns, many = read(file, "poems.jsonl")
+    assert (system, many) == ("Be kind.", 1)
+    assert as_lines(turns, "base", system).encode() == file.read_bytes()
+    assert [turn.answers[FILE].text for turn in turns] == ["Me,\n  « moi ».", "Ever."]
+    assert recalled(kept("poems", turns), "poems") == turns
+    with pytest.raises(RunError, match="no answer of this side"):
+        as_lines([], "base", "Be kind.")
+
+
+@pytest.mark.parametrize(
+    "line, why",
+    [
+        ("{'messages': []}", "not with print"),
+        ('{"text": "a"}', "no list of messages"),
+        ('{"messages": [{"role": "user", "content": 5}]}', "no text as its content"),
+        ('{"messages": [{"role": "user", "content": "\\ud800"}]}', "no text|half of a character"),
+        (
+            '{"messages": [{"role": "assistant", "content": "a"}]}',
+            "message of assistant stands where one of user",
+        ),
+        ('{"messages": [{"role": "system", "content": "a"}]}', "nobody asks"),
+    ],
+)
+def test_a_file_that_is_no_conversation_is_a_sentence_with_file_and_line(tmp_path, line, why):
+    file = tmp_path / "kept.jsonl"
+    file.write_text(as_lines(LONGER, "tuned", "") + "\n" + line + "\n")
+    with pytest.raises(DataError, match=rf"^poems\.jsonl, line 3: .*({why})"):
+        read(file, "poems.jsonl")
+
+
+def test_a_correction_is_the_conversation_up_to_the_answer_in_other_words():
+    row = corrected(LONGER, 1, "tuned", "Since Monday.", "Be kind.")
+    assert [each["content"] for each in row] == [
+        "Be kind.",
+        "Who?",
+        "Me,\n  « moi ».",
+        "Since?",
+        "Since Monday.",
+    ]
+    with pytest.raises(RunError, match="cannot be empty"):
+        corrected(LONGER, 1, "tuned", " ", "")
+    for at in (2, -1):
+        with pytest.raises(RunError, match="no longer there"):
+            until(LONGER, at)
+    assert json.loads(as_lines(LONGER[:1], "base", ""))["messages"][1]["content"] == "You."

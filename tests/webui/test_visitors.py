@@ -51,7 +51,9 @@ def info(name: str, *, id: str | None = None, seconds: float = 60) -> dict:
 def asking(name: str | None, **more) -> Iterator[None]:
     """As if this person's page had asked for what happens within."""
     session = {} if name is None else {"oauth_info": info(name, **more)}
-    request = gr.Request(request=SimpleNamespace(scope={"session": session}), session_hash=f"page of {name}")
+    request = gr.Request(
+        request=SimpleNamespace(scope={"session": session}, headers={}), session_hash=f"page of {name}"
+    )
     before = LocalContext.request.set(request)
     try:
         yield
@@ -396,15 +398,15 @@ def bob(place) -> Person:
 
 
 def test_one_sees_what_is_ones_own_and_signs_out_of_it(place, ada, bob):
-    assert SECRET in str(ada.call("look", "secret", ""))
-    assert "secret" not in str(bob.call("look", "secret", ""))
+    assert SECRET in str(ada.look("secret"))
+    assert "secret" not in str(bob.look("secret"))
     assert "Signed in as <b>ada</b>" in str(ada.call("greeting"))
     stolen = Person(place.app, ada.cookie)
     ada.ask("GET", "/logout")
     assert ada.cookie is None
     for person in (ada, stolen):
         assert "You are looking around" in str(person.call("greeting"))
-        assert SECRET not in str(person.call("look", "secret", ""))
+        assert SECRET not in person.look("secret")
 
 
 def filled(place, event: dict, name: str) -> list:
@@ -451,7 +453,7 @@ def test_nobody_reads_a_file_that_another_brought(place, bob, event):
 
 def test_without_signing_in_the_demo_is_there_to_see_and_nothing_can_be_begun(place):
     stranger = Person(place.app)
-    assert "demo" in str(stranger.call("look", "demo", ""))
+    assert "demo" in str(stranger.look("demo"))
     before = contents(place.demo.folder)
     for event in stranger.events():
         if event["api_visibility"] == "public" and event["api_name"] not in visitors.FOR_EVERYONE:

@@ -6,13 +6,17 @@ import gradio as gr
 
 from core.spec import ColumnSettings
 from webui.chosen import FRESH
+from webui.language import t
 from webui.render import data as render
 from webui.render.parts import hint
 from webui.shared import html, spoken
 
 NOT_NAMED = ""
 RIGHT, AS_FOUND = "The guess is right", "As found"
-HALF = "Now choose the column of the {}: the examples are read again as soon as there are both."
+HALF = {
+    "question": "Now choose the column of the questions: the examples are read again as soon as there are both.",
+    "answer": "Now choose the column of the answers: the examples are read again as soon as there are both.",
+}
 WHAT_TO_DO = (
     "Nothing here has to be said where the columns have known names. Otherwise name the question and the answer, or one "
     "column of whole conversations, or one of texts."
@@ -21,22 +25,20 @@ WHAT_TO_DO = (
 
 class Columns:
     def __init__(self) -> None:
-        with gr.Accordion("What the columns mean", open=False, elem_id="columns") as self.box:
-            self.note = html(hint(WHAT_TO_DO))
+        with gr.Accordion(t("What the columns mean"), open=False, elem_id="columns") as self.box:
+            self.note = html(hint(t(WHAT_TO_DO)))
             self.sample = html(elem_id="sample")
             with gr.Row(elem_classes="settings columns"):
                 self.meant = {
                     name: gr.Dropdown(
-                        [("–", NOT_NAMED)], value=NOT_NAMED, label=name.capitalize(), info=info.description,
+                        [("–", NOT_NAMED)], value=NOT_NAMED, label=t(name.capitalize()), info=t(info.description),
                         filterable=False, min_width=190, elem_id=f"column-{name}",
                     )
                     for name, info in ColumnSettings.model_fields.items()
                 }  # fmt: skip
             with gr.Row(elem_classes="acts"):
-                self.confirm = gr.Button(
-                    "The guess is right", visible=False, min_width=160, elem_id="confirm"
-                )
-                self.forget = gr.Button(AS_FOUND, visible=False, min_width=120, elem_id="forget")
+                self.confirm = gr.Button(t(RIGHT), visible=False, min_width=160, elem_id="confirm")
+                self.forget = gr.Button(t(AS_FOUND), visible=False, min_width=120, elem_id="forget")
         self.outputs = [self.box, self.note, *self.meant.values(), self.confirm, self.forget, self.sample]
 
     def show(self, seen: render.Seen, state: dict[str, Any], other_files: bool) -> dict:
@@ -49,9 +51,9 @@ class Columns:
             self.box: gr.Accordion(visible=bool(names), open=unclear)
             if other_files or unclear
             else gr.skip(),
-            self.note: hint(WHAT_TO_DO),
-            self.confirm: gr.Button(RIGHT, visible=bool(guess)),
-            self.forget: gr.Button(AS_FOUND, visible=bool(said)),
+            self.note: hint(t(WHAT_TO_DO)),
+            self.confirm: gr.Button(t(RIGHT), visible=bool(guess)),
+            self.forget: gr.Button(t(AS_FOUND), visible=bool(said)),
             self.sample: render.sample(seen),
         } | {
             box: gr.Dropdown(choices=choices, value=(said or now).get(name, NOT_NAMED))
@@ -64,7 +66,7 @@ class Columns:
             said = {name: column for name, column in zip(self.meant, columns, strict=True) if column}
             other = _other_half(said)
             if other:
-                return {self.note: hint(HALF.format(f"{other}s"))}
+                return {self.note: hint(t(HALF[other]))}
             return {chosen: FRESH | state | {"columns": said}}
 
         @spoken(message)

@@ -5,6 +5,7 @@ from typing import Any
 import gradio as gr
 
 from webui.chosen import FRESH, overrides, preset_of
+from webui.language import t
 from webui.render import keeping as render
 from webui.render.parts import hint, section
 from webui.render.train import arguments
@@ -19,7 +20,7 @@ class Keeping:
     def __init__(self, shared: Shared) -> None:
         self.shared = shared
         with gr.Column(visible=False, elem_id="keeping") as self.box:
-            html(section("Keep it"))
+            html(section(t("Keep it")))
             with gr.Row(elem_classes="keeps"):
                 with gr.Column(min_width=300, elem_classes="keep"):
                     self._draw_saving()
@@ -28,20 +29,25 @@ class Keeping:
         self.outputs = [self.box, self.files, self.saved, self.made]
 
     def _draw_saving(self) -> None:
-        html("<h3>As a data set</h3>" + hint(SAVED_FOR))
+        html(f"<h3>{t('As a data set')}</h3>" + hint(t(SAVED_FOR)))
         with gr.Row(elem_classes="acts"):
             self.name = gr.Textbox(
-                "", label="Name", show_label=False, placeholder="Name of the data set", max_lines=1, min_width=160, scale=3, elem_id="set-name"
+                "", label=t("Name"), show_label=False, placeholder=t("Name of the data set"), max_lines=1, min_width=160, scale=3,
+                elem_id="set-name",
             )  # fmt: skip
-            self.save = gr.Button("Save", min_width=100, elem_id="save")
+            self.save = gr.Button(t("Save"), min_width=100, elem_id="save")
         self.saved = html(elem_id="saved-as")
 
     def _draw_making(self) -> None:
-        html("<h3>As files</h3>" + hint(FILES))
-        self.make = gr.Button("Make the files", min_width=160, elem_id="make")
+        html(f"<h3>{t('As files')}</h3>" + hint(t(FILES)))
+        self.make = gr.Button(t("Make the files"), min_width=160, elem_id="make")
         self.made = html(elem_id="made")
         self.files = gr.File(
-            label="To download", interactive=False, visible=False, file_count="multiple", elem_id="downloads"
+            label=t("To download"),
+            interactive=False,
+            visible=False,
+            file_count="multiple",
+            elem_id="downloads",
         )
 
     def show(self, seen: dict[str, Any]) -> dict:

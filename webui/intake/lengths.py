@@ -7,6 +7,7 @@ import gradio as gr
 from core import presets
 from core.spec import settings
 from webui.chosen import preset_of
+from webui.language import number, t
 from webui.render import lengths as render
 from webui.shared import html, spoken
 
@@ -19,8 +20,8 @@ class Lengths:
         with gr.Row(elem_classes="limits", visible=False) as self.row:
             self.longest = gr.Number(
                 None,
-                label="Maximum length",
-                info=settings()[SETTING].description,
+                label=t("Maximum length"),
+                info=t(settings()[SETTING].description),
                 elem_id="max-length",
                 min_width=200,
             )
@@ -33,7 +34,9 @@ class Lengths:
             self.plot: render.lengths(seen),
             self.costs: render.costs(seen),
             self.row: gr.Row(visible=bool(seen.get("lengths"))),
-            self.longest: gr.Number(value=kept["values"].get(SETTING), placeholder=f"{usual} (preset)"),
+            self.longest: gr.Number(
+                value=kept["values"].get(SETTING), placeholder=t("{n} (preset)", n=number(usual))
+            ),
         }
 
     def listen(self, kept: gr.BrowserState, message: gr.HTML, **event: Any) -> None:

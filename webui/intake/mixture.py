@@ -5,6 +5,7 @@ from typing import Any
 import gradio as gr
 
 from webui.chosen import FRESH
+from webui.language import t
 from webui.render import data as render
 from webui.render.parts import hint, section
 from webui.shared import html, spoken
@@ -16,7 +17,7 @@ EXPLAINED = "Empty everywhere: every example of every file once. A file of weigh
 class Mixture:
     def __init__(self) -> None:
         with gr.Column(visible=False, elem_id="weights") as self.box:
-            html(section("The mix") + hint(EXPLAINED))
+            html(section(t("The mix")) + hint(t(EXPLAINED)))
             with gr.Row(elem_classes="settings weights"):
                 self.weights = [
                     gr.Number(None, label="", info=" ", visible=False, min_width=240, elem_id=f"weight-{at}")

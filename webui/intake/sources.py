@@ -7,77 +7,73 @@ import gradio as gr
 
 from core.errors import DataError
 from webui.chosen import BUILT_IN, FRESH, added, fresh
+from webui.language import t
 from webui.render.data import file_name
 from webui.render.parts import hint
 from webui.shared import HUB, SAMPLE, Shared, html, spoken
 
 OWN, ON_THE_HUB, SAVED = "own", "hub", "saved"
-CHOICES = [
-    *((label, name) for name, label in BUILT_IN.items()),
-    ("My own files", OWN),
-    ("A data set on the Hub", ON_THE_HUB),
-    ("A saved data set", SAVED),
-]
+CHOICES = BUILT_IN | {
+    OWN: "My own files",
+    ON_THE_HUB: "A data set on the Hub",
+    SAVED: "A saved data set",
+}
 KINDS = "JSON lines, JSON, CSV, TSV, Parquet, text or Markdown; also packed, as .gz or .zst. Several at once are mixed."
 NONE_SAVED = "Nothing is saved yet: read some examples, and save them at the end of this page."
+
+USUALLY = "Otherwise a tenth of the examples is held out, to see how the model does on what it has not seen."
 
 
 class Sources:
     def __init__(self, shared: Shared) -> None:
         self.shared = shared
-        self.source = gr.Radio(CHOICES, value=SAMPLE, label="Examples", elem_id="source")
+        choices = [(t(label), name) for name, label in CHOICES.items()]
+        self.source = gr.Radio(choices, value=SAMPLE, label=t("Examples"), elem_id="source")
         with gr.Column(visible=False) as self.own:
-            self.upload = drop_zone("To learn from", "upload")
-            html(hint(KINDS))
+            self.upload = drop_zone(t("To learn from"), "upload")
+            html(hint(t(KINDS)) + (shared.limits.said() if shared.limits else ""))
         with gr.Column(visible=False) as self.hub:
             self._draw_hub()
         with gr.Column(visible=False) as self.saved:
-            self.named = gr.Dropdown([], label="Saved data set", elem_id="saved")
-            self.none_saved = html(hint(NONE_SAVED))
+            self.named = gr.Dropdown([], label=t("Saved data set"), elem_id="saved")
+            self.none_saved = html(hint(t(NONE_SAVED)))
         with gr.Row(elem_classes="mixing"):
             self.mix = gr.Checkbox(
-                False, label="Add to what is chosen, as a mix", elem_id="mix", min_width=240, scale=0
+                False, label=t("Add to what is chosen, as a mix"), elem_id="mix", min_width=240, scale=0
             )
             self.files = gr.Dropdown(
-                [], multiselect=True, filterable=False, label="Chosen", visible=False, elem_id="files", scale=3, min_width=260
+                [], multiselect=True, filterable=False, label=t("Chosen"), visible=False, elem_id="files", scale=3, min_width=260
             )  # fmt: skip
-        with gr.Accordion("Measure on other examples (optional)", open=False, elem_id="measure"):
-            html(
-                hint(
-                    "Otherwise a tenth of the examples is held out, to see how the model does on what it has not seen."
-                )
-            )
+        with gr.Accordion(t("Measure on other examples (optional)"), open=False, elem_id="measure"):
+            html(hint(t(USUALLY)))
             self.held_out = gr.Dropdown(
-                [], multiselect=True, filterable=False, label="Measured on", visible=False, elem_id="held-out"
+                [],
+                multiselect=True,
+                filterable=False,
+                label=t("Measured on"),
+                visible=False,
+                elem_id="held-out",
             )
-            self.upload_held_out = drop_zone("To measure on", "upload-held-out")
+            self.upload_held_out = drop_zone(t("To measure on"), "upload-held-out")
         self.panels = [self.own, self.hub, self.saved]
         self.outputs = [self.named, self.none_saved, self.files, self.held_out]
 
     def _draw_hub(self) -> None:
         with gr.Row(elem_classes="hub"):
             self.repo = gr.Textbox(
-                "",
-                label="Data set",
-                placeholder="owner/name",
-                max_lines=1,
-                scale=3,
-                min_width=200,
-                elem_id="repo",
-            )
+                "", label=t("Data set"), placeholder=t("owner/name"), max_lines=1, scale=3, min_width=200, elem_id="repo"
+            )  # fmt: skip
             self.subset, self.split, self.revision = (
                 gr.Textbox(
-                    "",
-                    label=name.capitalize(),
-                    placeholder=none,
-                    max_lines=1,
-                    scale=1,
-                    min_width=110,
-                    elem_id=name,
+                    "", label=label, placeholder=none, max_lines=1, scale=1, min_width=110, elem_id=name
                 )
-                for name, none in (("subset", "if it has any"), ("split", "train"), ("revision", "main"))
+                for name, label, none in (
+                    ("subset", t("Subset"), t("if it has any")),
+                    ("split", t("Split"), "train"),
+                    ("revision", t("Revision"), "main"),
+                )
             )
-            self.fetch = gr.Button("Read it", scale=0, min_width=110, elem_id="fetch")  # fmt: skip
+            self.fetch = gr.Button(t("Read it"), scale=0, min_width=110, elem_id="fetch")
 
     def restore(self, state: dict[str, Any]) -> dict:
         """Where what is chosen came from. Not where it is as it was drawn: whoever was quicker has chosen otherwise by now."""
@@ -180,7 +176,8 @@ def on_the_hub(repo: str, subset: str, split: str, revision: str) -> str:
 
 def nothing_chosen(files: list[str]) -> str:
     """What is still in use, for whoever has chosen where other examples shall come from and none of them yet."""
-    return f"Nothing chosen here yet; still in use: {', '.join(BUILT_IN.get(file, file_name(file)) for file in files)}."
+    names = (t(BUILT_IN[file]) if file in BUILT_IN else file_name(file) for file in files)
+    return t("Nothing chosen here yet; still in use: {files}.", files=", ".join(names))
 
 
 def drop_zone(label: str, elem_id: str) -> gr.File:

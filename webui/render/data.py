@@ -10,6 +10,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from core.data.report import place
+from webui import language
+from webui.language import number, t
 from webui.render.parts import alert, count, figures, hint, said, section, text
 
 Seen = dict[str, Any]  # what `core.examine.examine` or `unusable` says
@@ -18,6 +20,7 @@ LINES = 5  # of a kind of problem that are named at once
 MORE_LINES = 50  # and when one asks for them
 LONG = 1200  # characters of a message; the rest is folded away
 SIGN = {"error": "not used", "warning": "used"}
+ROLES = ("system", "user", "assistant", "tool")
 SHAPES = {
     "question/answer": "a question and its answer",
     "prompt/response": "a prompt and its response",
@@ -29,7 +32,10 @@ SHAPES = {
     "conversation": "a conversation",
     "text": "a text to learn as it stands",
 }
-# Warnings about a file or the way it is written, not about what an example says: there is nothing to leave out.
+BOTH = (
+    "example is trained on as well, and measures nothing.",
+    "examples are trained on as well, and measure nothing.",
+)
 HONEST = (
     "The built-in model Fable is tiny, with 7 million parameters raised on tales: it can learn to answer the way your "
     "examples do, in a minute and on any computer, but it knows nothing of the world, reasons about nothing, and is "
@@ -41,25 +47,25 @@ def report(seen: Seen) -> str:
     """What was read, as figures and in words; guesses as guesses."""
     guesses = [each["why"] for each in seen["problems"] if each["code"] == "guessed-columns"]
     used_for = (
-        (("To train on", f"{seen['examples']:,}"), ("Held out", f"{seen['held_out']:,}"))
+        ((t("To train on"), number(seen["examples"])), (t("Held out"), number(seen["held_out"])))
         if "examples" in seen
         else ()
     )
     dropped = sum(seen["dropped"].values())
     return (
-        section("What was read", names(seen["files"]))
+        section(t("What was read"), names(seen["files"]))
         + figures(
             (
-                ("Rows", f"{seen['rows']:,}"),
-                ("Used", f"{seen['rows'] - seen['rejected']:,}"),
-                ("Not used", f"{seen['rejected']:,}"),
-                *((("Left out", f"{dropped:,}"),) if dropped else ()),
-                ("Warnings", f"{sum(seen['counts']['warning'].values()):,}"),
+                (t("Rows"), number(seen["rows"])),
+                (t("Used"), number(seen["rows"] - seen["rejected"])),
+                (t("Not used"), number(seen["rejected"])),
+                *(((t("Left out"), number(dropped)),) if dropped else ()),
+                (t("Warnings"), number(sum(seen["counts"]["warning"].values()))),
                 *used_for,
             )
         )
         + hint(" ".join(_in_words(seen)))
-        + "".join(f'<p class="caution guess"><b>A guess.</b> {said(why)}</p>' for why in guesses)
+        + "".join(f'<p class="caution guess"><b>{t("A guess.")}</b> {said(why)}</p>' for why in guesses)
         + languages(seen["languages"])
         + _measured(seen.get("measured"), seen.get("in_both", 0))
         + _leaked(seen.get("leaked"))
@@ -71,22 +77,37 @@ def nothing(seen: Seen) -> str:
     if "error" not in seen:
         return ""
     unknown = "unknown-shape" in seen["counts"]["error"] and columns(seen)
-    return alert(seen["error"] + (" Say below what the columns mean." if unknown else ""))
+    if not unknown:
+        return alert(seen["error"])
+    return f'<p class="alert" role="alert">{said(seen["error"])} {t("Say below what the columns mean.")}</p>'
 
 
 def _in_words(seen: Seen) -> Iterable[str]:
     kinds = seen["kinds"]
     if len(kinds) == 1:
-        yield f"The file is {next(iter(kinds.values()))}." if not _on_the_hub(seen) else "From the Hub."
+        (kind,) = kinds.values()
+        yield t("From the Hub.") if _on_the_hub(seen) else t("The file is {kind}.", kind=language.said(kind))
     elif kinds:
-        yield "; ".join(f"{file_name(file)} is {kind}" for file, kind in kinds.items()) + "."
+        told = (
+            t("{file} is {kind}", file=file_name(file), kind=language.said(kind))
+            for file, kind in kinds.items()
+        )
+        yield _listed(told)
     shapes = seen["shapes"]
     if len(shapes) == 1:
         (shape,) = shapes
-        yield f"Each row is {SHAPES[shape]}." if shape in SHAPES else f"Each row is in the shape {shape}."
+        yield t("Each row is {shape}.", shape=_shape(shape))
     elif shapes:
-        told = (f"{SHAPES.get(shape, shape)} ({count(rows, 'row')})" for shape, rows in shapes.items())
-        yield "Rows are of several shapes: " + "; ".join(told) + "."
+        told = (f"{_shape(shape)} ({count(rows, 'row')})" for shape, rows in shapes.items())
+        yield t("Rows are of several shapes: {shapes}", shapes=_listed(told))
+
+
+def _shape(shape: str) -> str:
+    return t(SHAPES[shape]) if shape in SHAPES else t("in the shape {shape}", shape=shape)
+
+
+def _listed(told: Iterable[str]) -> str:
+    return t("; ").join(told) + "."
 
 
 def _on_the_hub(seen: Seen) -> bool:
@@ -97,16 +118,14 @@ def _measured(seen: Seen | None, in_both: int) -> str:
     """What was read of the files that are only measured on."""
     if not seen:
         return ""
-    words = (
-        f"To measure on: {names(seen['files'])}, {count(seen['rows'], 'row')}, "
-        f"{seen['rows'] - seen['rejected']:,} of them used."
+    words = t(
+        "To measure on: {files}, {rows}, {used} of them used.",
+        files=names(seen["files"]),
+        rows=count(seen["rows"], "row"),
+        used=number(seen["rows"] - seen["rejected"]),
     )
-    both = f"{count(in_both, 'example is', 'examples are')} trained on as well, and measure nothing."
-    return (
-        hint(words)
-        + problems(seen, " of what is measured on")
-        + (f'<p class="caution">{text(both)}</p>' if in_both else "")
-    )
+    both = count(in_both, *BOTH)
+    return hint(words) + problems(seen, measured=True) + (f'<p class="caution">{both}</p>' if in_both else "")
 
 
 def _leaked(found: Seen | None) -> str:
@@ -114,7 +133,8 @@ def _leaked(found: Seen | None) -> str:
     if not found or not found["count"]:
         return ""
     group = problem("leaked", "warning", found["count"], found["first"])
-    return section("Held out, but trained on as well", "such examples measure little") + _groups([group])
+    title = section(t("Held out, but trained on as well"), t("such examples measure little"))
+    return title + _groups([group])
 
 
 def languages(shares: dict[str, float]) -> str:
@@ -122,23 +142,26 @@ def languages(shares: dict[str, float]) -> str:
     if len(shares) < 2:
         return ""
     bars = "".join(
-        f'<li><span>{text(name)}</span><i><b style="width:{share:.1%}"></b></i><span>{share:.0%}</span></li>'
+        f'<li><span>{said(name)}</span><i><b style="width:{share:.1%}"></b></i><span>{percent(share)}</span></li>'
         for name, share in shares.items()
     )
-    return section("Languages", "as far as they can be told") + f'<ul class="shares">{bars}</ul>'
+    return section(t("Languages"), t("as far as they can be told")) + f'<ul class="shares">{bars}</ul>'
 
 
-def problems(seen: Seen, of: str = "") -> str:
-    """Grouped by what is wrong, errors first, the most frequent first."""
+def problems(seen: Seen, measured: bool = False) -> str:
+    """Grouped by what is wrong, errors first, the most frequent first; `measured` of what is only measured on."""
     groups = [
         problem(code, severity, times, [each for each in seen["problems"] if each["code"] == code])
         for severity in ("error", "warning")
         for code, times in sorted(seen["counts"][severity].items(), key=lambda each: -each[1])
     ]
     if not groups:
-        return hint("Every row can be used, and nothing about them is odd.") if seen["rows"] else ""
-    title = ("Problems" if seen["counts"]["error"] else "Worth knowing") + of
-    return section(title, f"{len(groups)} kinds" if len(groups) > 1 else "") + _groups(groups)
+        return hint(t("Every row can be used, and nothing about them is odd.")) if seen["rows"] else ""
+    if seen["counts"]["error"]:
+        title = t("Problems of what is measured on") if measured else t("Problems")
+    else:
+        title = t("Worth knowing of what is measured on") if measured else t("Worth knowing")
+    return section(title, count(len(groups), "kind") if len(groups) > 1 else "") + _groups(groups)
 
 
 def encoding_problems(seen: Seen) -> str:
@@ -166,12 +189,13 @@ def problem(code: str, severity: str, times: int, listed: Sequence[dict[str, Any
             f"<li>{source(each)} {'' if same else said(each['why'])}</li>" for each in listed[:MORE_LINES]
         )
         rest = times - min(len(listed), MORE_LINES)
-        last = f"<li>… and {rest:,} more; the report below has them.</li>" if rest > 0 else ""
-        words = f"{more:,} more" if more else "each of them"
+        left = t("… and {n} more; the report below has them.", n=number(rest))
+        last = f"<li>{left}</li>" if rest > 0 else ""
+        words = t("{n} more", n=number(more)) if more else t("each of them")
         details = f"<details><summary>{words}</summary><ul>{rows}{last}</ul></details>"
     return (
-        f'<li class="{text(severity)}"><div class="times"><b>{times:,}</b>'
-        f'<span class="badge {text(severity)}">{SIGN.get(severity, "")}</span></div>'
+        f'<li class="{text(severity)}"><div class="times"><b>{number(times)}</b>'
+        f'<span class="badge {text(severity)}">{t(SIGN[severity])}</span></div>'
         f'<div class="said"><p>{said(first["why"])}</p><p class="fix">{said(first["fix"])}</p>'
         f'<p class="where">{where}</p>{details}</div><code class="code">{text(code)}</code></li>'
     )
@@ -184,9 +208,13 @@ def _groups(groups: Sequence[str]) -> str:
 def droppable(seen: Seen, chosen: Iterable[str]) -> list[tuple[str, str]]:
     """(label, code) of each warning whose examples can be left out."""
     found = {code: times for code, times in seen["counts"]["warning"].items() if code in seen["droppable"]}
-    choices = [(f"{code.replace('-', ' ')} ({times:,})", code) for code, times in found.items()]
-    choices += [(code.replace("-", " "), code) for code in chosen if code not in found]
-    return choices
+    choices = [(f"{named(code)} ({number(times)})", code) for code, times in found.items()]
+    return choices + [(named(code), code) for code in chosen if code not in found]
+
+
+def named(code: str) -> str:
+    """A code of the doctor's as words."""
+    return t(code.replace("-", " "))
 
 
 def guessed(seen: Seen) -> dict[str, str]:
@@ -209,9 +237,10 @@ def sample(seen: Seen) -> str:
         "<tr>" + "".join(f"<td><div>{text(row.get(head, ''))}</div></td>" for head in heads) + "</tr>"
         for row in seen["sample"]
     )
+    file = text(names(seen["files"][:1]))
     return (
-        f'<h3 class="settings">The first rows as they stand in {text(names(seen["files"][:1]))}</h3>'
-        f'<div class="table sample" tabindex="0"><table><thead><tr>{top}</tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<h3 class="settings">{t("The first rows as they stand in {file}", file=file)}</h3>'
+        f'<div class="table sample" tabindex="0" translate="no"><table><thead><tr>{top}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
 
 
@@ -224,7 +253,8 @@ def examples(seen: Seen) -> str:
         for example in seen.get("first", ())
     )
     return (
-        section("The first examples", "as they were understood") + f'<div class="examples">{shown}</div>'
+        section(t("The first examples"), t("as they were understood"))
+        + f'<div class="examples">{shown}</div>'
         if shown
         else ""
     )
@@ -235,10 +265,11 @@ def _message(message: dict[str, Any]) -> str:
         f"<code>{text(call['name'])}({text(shortened(call['arguments']))})</code>"
         for call in message["calls"]
     )
+    role = t(message["role"]) if message["role"] in ROLES else message["role"]
     unlearned = message["role"] == "assistant" and not message["trained"]
     return (
-        f'<p class="{text(message["role"])}"><b>{text(message["role"])}{" (not learned)" if unlearned else ""}</b>'
-        f"<span>{text(shortened(message['content']))}{calls}</span></p>"
+        f'<p class="{text(message["role"])}"><b>{text(role)}{" " + t("(not learned)") if unlearned else ""}</b>'
+        f'<span translate="no">{text(shortened(message["content"]))}{calls}</span></p>'
     )
 
 
@@ -247,33 +278,46 @@ def tokens(seen: Seen) -> str:
     if not seen.get("tokens"):
         return ""
     rows = "".join(
-        f"<article><small>{source_words(row['source'])}, "
-        f"{'trained on' if row['split'] == 'train' else 'held out to measure on'}</small>"
-        f"<p>{''.join(_token(token, seen['added_tokens']) for token in row['tokens'][:LONG])}</p></article>"
+        f"<article><small>{source_words(row['source'])}, {t('trained on') if row['split'] == 'train' else t('held out to measure on')}</small>"
+        f'<p translate="no">{"".join(_token(token, seen["added_tokens"]) for token in row["tokens"][:LONG])}</p></article>'
         for row in seen["tokens"]
     )
     checks = "".join(
-        f'<li class="{"good" if check["ok"] else "bad"}">{text(check["text"])}</li>'
+        f'<li class="{"good" if check["ok"] else "bad"}">{said(check["text"])}</li>'
         for check in seen["stops"]
     )
+    legend = t(
+        "{trained} the model learns to write this; {context} it only reads this; {cut} too long, never seen.",
+        **{state: f'<span class="{state}">{t(state)}</span>' for state in ("trained", "context", "cut")},
+    )
     return (
-        section("As the model sees them", f"written by the template {seen['template']}")
-        + '<p class="legend"><span class="trained">trained</span> the model learns to write this; '
-        '<span class="context">context</span> it only reads this; <span class="cut">cut</span> too long, never seen.</p>'
-        + f'<div class="tokens">{rows}</div>'
-        + section("Will it stop?")
+        section(t("As the model sees them"), t("written by the template {name}", name=seen["template"]))
+        + f'<p class="legend">{legend}</p><div class="tokens">{rows}</div>'
+        + section(t("Will it stop?"))
         + f'<ul class="checks">{checks}</ul>'
     )
 
 
 def share(seen: dict[str, Any]) -> str:
     """What becomes of a data set in the mix."""
-    again = f", {seen['times']:.2f} times each" if seen["weight"] is not None else ""
-    return f"{seen['found']:,} found, {seen['held_out']:,} held out, {seen['used']:,} in an epoch{again}"
+    counted = {key: number(seen[key]) for key in ("found", "held_out", "used")}
+    if seen["weight"] is None:
+        return t("{found} found, {held_out} held out, {used} in an epoch", **counted)
+    return t(
+        "{found} found, {held_out} held out, {used} in an epoch, {times} times each",
+        **counted,
+        times=number(seen["times"], ".2f"),
+    )
 
 
 def shortened(words: str) -> str:
-    return words if len(words) <= LONG else f"{words[:LONG]} … and {len(words) - LONG:,} characters more"
+    more = len(words) - LONG
+    return words if more <= 0 else f"{words[:LONG]} " + t("… and {n} characters more", n=number(more))
+
+
+def percent(share: float) -> str:
+    """`12%`; in French, `12 %`."""
+    return t("{n}%", n=f"{share * 100:.0f}")
 
 
 def source(where: dict[str, Any]) -> str:

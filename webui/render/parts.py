@@ -4,6 +4,10 @@ import re
 from collections.abc import Iterable
 from html import escape
 from typing import Any
+from urllib.parse import quote
+
+from webui import language
+from webui.language import Static, number, t
 
 PAGES = {
     "": "Data",
@@ -17,30 +21,35 @@ PAGES = {
 
 
 INTERVALS = "In brackets: where the true value lies with 95 % confidence. A down arrow: lower is better."
-_PAGE = re.compile(rf"\b(?:{'|'.join(PAGES.values())}) page\b")
 
 
 def text(value: object) -> str:
-    """Any value as text that cannot become markup."""
-    return escape(str(value), quote=True)
+    """Any value as text that cannot become markup; not translated, since people and models wrote it."""
+    return value if isinstance(value, Static) else escape(str(value), quote=True)
 
 
 def said(sentence: str) -> str:
-    """A sentence of core's, in which what stands between backticks is set as code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", text(sentence))
+    """A sentence of core's in the reader's language, as HTML in which what stands between backticks is set as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", text(language.said(sentence)))
+
+
+def address(page: str, run: str = "") -> str:
+    """The link to a page, opened on a run. Relative to the page's base, so all may be served below any path."""
+    return f"./{page}/{quote(run, safe='')}" if run else f"./{page}"
 
 
 def header(here: str) -> str:
-    """The name and the way to every page; links are relative to the page's base, so it may be served below any path."""
+    """The name and the way to every page."""
     links = "".join(
-        f'<a href="./{path}"{" aria-current=page" if path == here else ""}>{name}</a>'
+        f'<a href="{address(path)}"{" aria-current=page" if path == here else ""}>{t(name)}</a>'
         for path, name in PAGES.items()
     )
     mark = (
         '<svg viewBox="0 0 32 32" aria-hidden="true"><path d="M5 22C11 22 12 9 16 9s5 13 11 13" fill="none" '
         'stroke="currentColor" stroke-width="3.5" stroke-linecap="round"/></svg>'
     )
-    return f'<header class="top"><a class="brand" href="./">{mark}Atelier</a><nav>{links}</nav></header>'
+    skip = f'<a class="skip" href="{address(here)}">{t("Skip to the content")}</a>'
+    return f'{skip}<header class="top"><a class="brand" href="./">{mark}Atelier</a><nav aria-label="{t("Pages")}">{links}</nav></header>'
 
 
 def heading(title: str, lead: str) -> str:
@@ -56,13 +65,12 @@ def alert(sentence: str) -> str:
 
 
 def hint(sentence: str) -> str:
-    """Pages of ours that it names are links."""
-    return f'<p class="hint">{_PAGE.sub(_link, text(sentence))}</p>'
-
-
-def _link(named: re.Match) -> str:
-    path = next(path for path, name in PAGES.items() if named[0] == f"{name} page")
-    return f'<a href="./{path}">{named[0]}</a>'
+    """Pages of ours that it names, as in `the Data page`, are links."""
+    shown = text(sentence)
+    for path, name in PAGES.items():
+        named = t(f"{name} page")
+        shown = shown.replace(named, f'<a href="{address(path)}">{named}</a>')
+    return f'<p class="hint">{shown}</p>'
 
 
 def waiting(sentence: str) -> str:
@@ -71,7 +79,8 @@ def waiting(sentence: str) -> str:
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[str]], kind: str = "") -> str:
-    """Cells are HTML already. A head that begins with `#` is a column of numbers."""
+    """Cells are HTML already. A head that begins with `#` is a column of numbers. One too wide for its place is moved by the
+    keyboard, too."""
     heads = tuple(heads)
     columns = [(head.lstrip("#"), ' class="number"' if head.startswith("#") else "") for head in heads]
     top = "".join(f"<th{look}>{text(head)}</th>" for head, look in columns)
@@ -84,9 +93,7 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[str]], kind: str = "") -
         + "</tr>"
         for row in rows
     )
-    return (
-        f'<div class="table {kind}"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
-    )
+    return f'<div class="table {kind}" tabindex="0"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def figures(pairs: Iterable[tuple[str, str]]) -> str:
@@ -98,9 +105,10 @@ def figures(pairs: Iterable[tuple[str, str]]) -> str:
     )
 
 
-def count(number: int, one: str, many: str | None = None) -> str:
-    """`1 row`, `1,234 rows`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+def count(many: int, one: str, more: str | None = None) -> str:
+    """`1 row`, `1,234 rows`; in French, where 0 is singular, `0 ligne`."""
+    single = many == 1 or (many == 0 and language.language() == language.FRENCH)
+    return t(f"{{n}} {one if single else more or one + 's'}", n=number(many))
 
 
 def duration(seconds: float) -> str:
@@ -118,8 +126,8 @@ def size(octets: float) -> str:
     """`812 B`, `13.6 MB`, `1.25 GB`, in powers of ten as the Hub counts."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if octets >= scale:
-            return f"{octets / scale:.3g} {unit}"
-    return f"{octets:.0f} B"
+            return f"{number(octets / scale, '.3g')} {t(unit)}"
+    return f"{octets:.0f} {t('B')}"
 
 
 def plain(value: Any) -> str:
@@ -127,7 +135,7 @@ def plain(value: Any) -> str:
     if value is None or value == [] or value == {}:
         return ""
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return t("yes") if value else t("no")
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, dict):

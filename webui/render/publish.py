@@ -1,54 +1,71 @@
 """What would be published, before it is."""
 
 import re
+from collections.abc import Iterable
 
-from core.publish.plan import PublishPlan
-from webui.render.parts import count, hint, said, section, size, table, text
+from core.publish.plan import NO_LICENSE, NO_REPOSITORY, PublishPlan
+from webui import language
+from webui.language import t
+from webui.render.evaluate import nothing
+from webui.render.parts import alert, count, said, section, size, table, text
 
+__all__ = ["account", "card", "no_account", "nothing", "on_the_page", "plan"]
 # core speaks to the shell, too; what is to be done there is done here in a field of the form.
 ON_THE_PAGE = {
-    "--to owner/name, or publish.to in the settings": "in the field Repository",
-    "name one with --license, or publish.license": "choose one in the field Licence",
+    NO_REPOSITORY: "Name the repository as owner/name in the field Repository.",
+    NO_LICENSE: "It says no licence, so nobody else may use it: choose one in the field Licence.",
 }
 
 
 def on_the_page(sentence: str) -> str:
-    """A sentence of core's in the page's own words."""
-    for in_the_shell, here in ON_THE_PAGE.items():
-        sentence = sentence.replace(in_the_shell, here)
-    return sentence
-
-
-def nothing() -> str:
-    return hint("No run has been trained to its end yet. Start one on the Train page.")
+    """A sentence of core's in the page's own words and the reader's language, not yet escaped."""
+    return t(ON_THE_PAGE[sentence]) if sentence in ON_THE_PAGE else language.said(sentence)
 
 
 def account(name: str) -> str:
-    return f'<p class="hint">Publishing as <b>{text(name)}</b>.</p>'
+    return f'<p class="hint">{t("Publishing as {name}.", name=f"<b translate=no>{text(name)}</b>")}</p>'
+
+
+def no_account(why: str) -> str:
+    return f'<p class="hint">{said(why)}</p>'
 
 
 def plan(found: PublishPlan) -> str:
     """Where to, who can see it, every file with its size, and what to think about first."""
-    refusal = f'<p class="alert" role="alert">{said(found.refusal)}</p>' if found.refusal else ""
+    refusal = alert(found.refusal) if found.refusal else ""
     warnings = "".join(f'<p class="caution">{text(on_the_page(warning))}</p>' for warning in found.warnings)
-    checks = "".join(f"<li>{text(check)}</li>" for check in found.checks)
+    checks = "".join(f"<li>{text(language.said(check))}</li>" for check in found.checks)
     rows = (
         (
             f"<code>{text(file.path)}</code>",
-            ("" if file.measured else "about ") + size(file.size) if file.size else "",
+            (size(file.size) if file.measured else t("about {size}", size=size(file.size)))
+            if file.size
+            else "",
         )
         for file in found.files
     )
-    seen_by = "private: only you can see it, if it is new" if found.private else "public: everyone can see it"
-    way = "as a draft pull request to" if found.pull_request else "to"
     return (
-        section("The plan")
-        + f'<p class="plan">{count(len(found.files), "file")}, about {size(found.size)}, {way} <b>{text(found.url)}</b>, '
-        f"{seen_by}. One commit, all or nothing; then it is looked at again.</p>{refusal}"
+        section(t("The plan"))
+        + f'<p class="plan">{" ".join(_in_words(found))}</p>{refusal}'
         + (f'<ul class="notes">{checks}</ul>' if checks else "")
         + warnings
-        + table(("File", "#Size"), rows, "files")
+        + table((t("File"), "#" + t("Size")), rows, "files")
     )
+
+
+def _in_words(found: PublishPlan) -> Iterable[str]:
+    way = (
+        "{files}, about {size}, as a draft pull request to {place}."
+        if found.pull_request
+        else "{files}, about {size}, to {place}."
+    )
+    place = f'<b translate="no">{text(found.url)}</b>'
+    yield t(way, files=count(len(found.files), "file"), size=size(found.size), place=place)
+    if found.private:
+        yield t("Private: only you can see it, if it is new.")
+    else:
+        yield t("Public: everyone can see it.")
+    yield t("One commit, all or nothing; then it is looked at again.")
 
 
 def card(markdown: str) -> str:
@@ -56,5 +73,5 @@ def card(markdown: str) -> str:
     head, _, body = markdown.removeprefix("---\n").partition("\n---\n")
     if not body or not markdown.startswith("---\n"):
         head, body = "", markdown
-    body = re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"*[picture: \1]*", body)
+    body = re.sub(r"!\[([^\]]*)\]\([^)]*\)", lambda each: f"*[{t('picture: {name}', name=each[1])}]*", body)
     return (f"```yaml\n{head}\n```\n\n" if head else "") + body

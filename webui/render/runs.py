@@ -1,14 +1,16 @@
 """Runs in words: the list, where one stands, what it noted and printed, and what can be done with it now."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from urllib.parse import quote
+from typing import Any
 
 from core.remote import record
 from core.runs import BUSY, ENDED, Run
 from core.runs.events import Noted, Progress, Sampled
 from core.runs.queue import ON_ACCELERATOR
-from webui.render.parts import count, duration, hint, section, table, text
+from webui import language
+from webui.language import number, t
+from webui.render.parts import address, count, duration, hint, said, section, table, text
 
 STATES = {
     "new": "not started",
@@ -34,29 +36,39 @@ DONE = {
     "push": "Published",
     "compare": "The comparison is ready",
 }
-CONSOLE_BYTES = 16_000
-CONSOLE_LINES = 80
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+CONSOLE_BYTES = 64_000
+CONSOLE_LINES = 400
+COLUMNS = (
+    "Run",
+    "State",
+    "#Step",
+    "#Loss",
+    "#Held-out loss",
+    "Created",
+)  # a head that begins with # is of numbers
+NONE_YET = "There are no runs yet. Choose examples on the Data page, then start one on the Train page."
 
 
-def runs_table(rows: Iterable[tuple[Run, Progress]], chosen: str | None) -> str:
-    """Every run, newest first; the names are links, so that a run can be opened in a tab of its own."""
-    lines = [
-        (
-            f'<a href="./runs?run={quote(run.name)}" data-run="{text(run.name)}"'
-            f"{' aria-current=true' if run.name == chosen else ''}>{text(run.name)}</a>",
+def row(run: Run, progress: Progress) -> dict[str, Any]:
+    """A line of the table of runs: its cells as HTML, what each is sorted by, and the words that a search looks through."""
+    held_out = progress.held_out[-1].loss if progress.held_out else None
+    loss = progress.steps[-1].loss if progress.steps else None
+    first = run.note.partition("\n")[0]
+    called = f'<a href="{address("runs", run.name)}" data-run="{text(run.name)}">{text(run.name)}</a>'
+    done = t("{step} of {total}", step=number(progress.step), total=number(progress.total_steps))
+    return {
+        "cells": [
+            called + (f'<small class="noted">{text(first)}</small>' if first else ""),
             badge(progress),
-            f"{progress.step:,} of {progress.total_steps:,}" if progress.total_steps else "",
-            f"{progress.steps[-1].loss:.3f}" if progress.steps else "",
-            f"{progress.held_out[-1].loss:.3f}" if progress.held_out else "",
+            done if progress.total_steps else "",
+            "" if loss is None else number(loss, ".3f"),
+            "" if held_out is None else number(held_out, ".3f"),
             started(run),
-        )
-        for run, progress in rows
-    ]
-    if not lines:
-        return hint(
-            "There are no runs yet. Choose examples on the Data page, then start one on the Train page."
-        )
-    return table(("Run", "State", "#Step", "#Loss", "#Held-out loss", "Created"), lines, "runs")
+        ],
+        "by": [run.name.lower(), state(progress), progress.step, loss, held_out, made_at(run)],
+        "words": f"{run.name} {state(progress)} {run.note}".lower(),
+    }
 
 
 def line(waiting: Sequence[Run]) -> str:
@@ -65,13 +77,14 @@ def line(waiting: Sequence[Run]) -> str:
         return ""
     last = len(waiting) - 1
     items = "".join(
-        f'<li><a href="./runs?run={quote(run.name)}" data-run="{text(run.name)}">{text(run.name)}</a><span>'
-        f"{_act(run, 'earlier', '↑', f'Move {run.name} up', place == 0)}"
-        f"{_act(run, 'later', '↓', f'Move {run.name} down', place == last)}"
-        f"{_act(run, 'cancel', 'Cancel', f'Cancel {run.name}')}</span></li>"
+        f'<li><a href="{address("runs", run.name)}" data-run="{text(run.name)}">{text(run.name)}</a><span>'
+        + _act(run, "earlier", "↑", t("Move {name} up", name=run.name), place == 0)
+        + _act(run, "later", "↓", t("Move {name} down", name=run.name), place == last)
+        + _act(run, "cancel", t("Cancel"), t("Cancel {name}", name=run.name))
+        + "</span></li>"
         for place, run in enumerate(waiting)
     )
-    return section("Waiting for their turn", "the next one first") + f'<ol class="line">{items}</ol>'
+    return section(t("Waiting for their turn"), t("the next one first")) + f'<ol class="line">{items}</ol>'
 
 
 def _act(run: Run, act: str, sign: str, words: str, off: bool = False) -> str:
@@ -81,74 +94,99 @@ def _act(run: Run, act: str, sign: str, words: str, off: bool = False) -> str:
     )
 
 
-def started(run: Run) -> str:
+def made_at(run: Run) -> float:
     """When the run was made: its settings are written then and never again."""
-    at = datetime.fromtimestamp((run.folder / "spec.yaml").stat().st_mtime)
-    return f"{at.day} {at:%b, %H:%M}"
+    return (run.folder / "spec.yaml").stat().st_mtime
+
+
+def started(run: Run) -> str:
+    at = datetime.fromtimestamp(made_at(run))
+    return t("{day} {month}, {time}", day=at.day, month=t(MONTHS[at.month - 1]), time=f"{at:%H:%M}")
+
+
+def state(progress: Progress) -> str:
+    """In words; of a trained run that was then worked on, with what was done: `publishing: failed`."""
+    word = t(STATES[progress.state])
+    return word if progress.act == "train" else f"{t(DOING[progress.act]).lower()} {word}"
 
 
 def badge(progress: Progress) -> str:
-    """The state as a coloured word; of a trained run that was then worked on, with what was done."""
-    act = "" if progress.act == "train" else f"{DOING[progress.act].lower()} "
-    return f'<span class="badge {progress.state}">{act}{STATES[progress.state]}</span>'
+    """The state as a coloured word."""
+    return f'<span class="badge {progress.state}">{text(state(progress))}</span>'
 
 
 def status(progress: Progress, asked: Collection[str] = ()) -> str:
-    """Where the run stands, and what is `asked` of it, in one or two sentences."""
-    doing = DOING[progress.act]
+    """Where the run stands, and what is `asked` of it, in one or two sentences, as text."""
+    doing, done = (
+        t(DOING[progress.act]),
+        {"step": number(progress.step), "total": number(progress.total_steps)},
+    )
     match progress.state:
         case "new":
-            return "Not started yet."
+            return t("Not started yet.")
         case "queued" if "stop" in asked:
-            return "Asked to stop before it began."
+            return t("Asked to stop before it began.")
         case "queued" if progress.act == "train" and progress.remote:
-            return "Training is asked for; it goes on on HF Jobs."
+            return t("Training is asked for; it goes on on HF Jobs.")
         case "queued" if progress.act in ON_ACCELERATOR:
-            return f"{doing} is asked for; it begins as soon as no other run holds the processor."
+            return t(
+                "{doing} is asked for; it begins as soon as no other run holds the processor.", doing=doing
+            )
         case "queued":
-            return f"{doing} is about to begin."
+            return t("{doing} is about to begin.", doing=doing)
         case "running" | "paused" if {"stop", "discard"} <= set(asked):
-            return "Stopping: nothing is saved, and what the training made is removed."
+            return t("Stopping: nothing is saved, and what the training made is removed.")
         case "running" if "now" in asked:
-            return "Ending: the job is canceled, and what came after its last checkpoint is lost."
+            return t("Ending: the job is canceled, and what came after its last checkpoint is lost.")
         case "running" | "paused" if "stop" in asked and progress.act == "train" and not progress.trained:
-            return "Stopping: the step under way is finished and a checkpoint saved."
+            return t("Stopping: the step under way is finished and a checkpoint saved.")
         case "running" | "paused" if "stop" in asked:
-            return "Stopping."
+            return t("Stopping.")
         case "paused" if "pause" in asked:
-            return f"Paused after step {progress.step:,} of {progress.total_steps:,}; it keeps its memory and its turn."
+            return t("Paused after step {step} of {total}; it keeps its memory and its turn.", **done)
         case "paused":
-            return f"Going on after step {progress.step:,} of {progress.total_steps:,}."
+            return t("Going on after step {step} of {total}.", **done)
         case "running" if "pause" in asked:
-            return "Pausing: the step under way is finished first."
+            return t("Pausing: the step under way is finished first.")
         case "running" if progress.stage:
-            stage = progress.stage
-            return f"{stage.stage}, {stage.done:,} of {stage.total:,}." if stage.total else f"{stage.stage}."
+            return _staged(progress)
         case "running" if progress.act == "train" and progress.steps:
-            return f"Training: step {progress.step:,} of {progress.total_steps:,}, {_left(progress)}."
+            return t("Training: step {step} of {total}, {left}.", **done, left=_left(progress))
         case "running":
-            return f"{doing} has begun."
+            return t("{doing} has begun.", doing=doing)
         case "finished":
-            return f"{DONE[progress.act]}{_outcome(progress)}."
-        case "stopped" if progress.discarded:
-            return "Stopped and discarded: its settings and curves are kept. Resume begins again."
-        case "stopped" if progress.forced and progress.resumable:
-            saved = (
-                f"from step {progress.saved_step:,}, which is saved"
-                if progress.saved_step
-                else "from the beginning"
-            )
-            return (
-                f"It did not stop by itself and was ended at step {progress.step:,}. Resume goes on {saved}."
-            )
-        case "stopped" if progress.resumable and not progress.saved_step:
-            return "Stopped before anything was saved. Resume begins again."
-        case "stopped" if progress.resumable:
-            return f"Stopped at step {progress.step:,}, saved. Resume goes on from there."
+            return f"{t(DONE[progress.act])}{_outcome(progress)}."
         case "stopped":
-            return f"{doing} was stopped."
+            return _stopped(progress)
         case _:
-            return progress.message
+            return language.said(progress.message)
+
+
+def _staged(progress: Progress) -> str:
+    stage = progress.stage
+    name = language.said(stage.stage)
+    if not stage.total:
+        return f"{name}."
+    return t("{stage}, {done} of {total}.", stage=name, done=number(stage.done), total=number(stage.total))
+
+
+def _stopped(progress: Progress) -> str:
+    step = number(progress.step)
+    if progress.discarded:
+        return t("Stopped and discarded: its settings and curves are kept. Resume begins again.")
+    if not progress.resumable:
+        return t("{doing} was stopped.", doing=t(DOING[progress.act]))
+    if progress.forced and progress.saved_step:
+        return t(
+            "It did not stop by itself and was ended at step {step}. Resume goes on from step {saved}, which is saved.",
+            step=step,
+            saved=number(progress.saved_step),
+        )
+    if progress.forced:
+        return t("It did not stop by itself and was ended at step {step}. Resume begins again.", step=step)
+    if not progress.saved_step:
+        return t("Stopped before anything was saved. Resume begins again.")
+    return t("Stopped at step {step}, saved. Resume goes on from there.", step=step)
 
 
 def status_block(run: Run, progress: Progress) -> str:
@@ -165,11 +203,15 @@ def machine(progress: Progress) -> str:
     told = progress.remote
     if not told:
         return ""
-    lasted = f", {duration(told.seconds)}" if told.seconds else ""
-    return (
-        f" <small>{_link(told.url, told.flavor)}: {text(told.stage.lower())}{lasted}, "
-        f"${told.usd:.2f} so far at ${told.usd_per_hour:.2f} an hour</small>"
+    cost = t(
+        "${usd} so far at ${price} an hour",
+        usd=number(told.usd, ".2f"),
+        price=number(told.usd_per_hour, ".2f"),
     )
+    stands = ", ".join(
+        filter(None, (text(told.stage.lower()), duration(told.seconds) if told.seconds else "", cost))
+    )
+    return f" <small>{_link(told.url, told.flavor)}: {stands}</small>"
 
 
 def another_machine(run: Run) -> str:
@@ -179,28 +221,54 @@ def another_machine(run: Run) -> str:
         return ""
     most = sent.usd_per_hour * sent.timeout_seconds / 3600
     return hint(
-        f"This asks HF Jobs for another {sent.flavor}, which costs ${sent.usd_per_hour:.2f} an hour, and about ${most:.2f} if it "
-        "runs until its timeout. Press Resume again to agree."
+        t(
+            "This asks HF Jobs for another {flavor}, which costs ${price} an hour, and about ${most} if it runs until its timeout. "
+            "Press Resume again to agree.",
+            flavor=sent.flavor,
+            price=number(sent.usd_per_hour, ".2f"),
+            most=number(most, ".2f"),
+        )
     )
 
 
-def bar(progress: Progress) -> str:
-    """Of the steps while it trains, of the stage where that has a length; a moving band where nobody knows."""
+def share(progress: Progress) -> float | None:
+    """How much is done, from 0 to 1: of the steps while it trains, of the stage where that has a length; None while it works
+    and nobody knows."""
     done, total = (progress.step, progress.total_steps) if progress.act == "train" else (0, 0)
     if progress.state == "running" and progress.stage:
         done, total = progress.stage.done, progress.stage.total
     if progress.state == "running" and not total:
-        return '<div class="bar unknown" role="progressbar" aria-label="working"><i></i></div>'
-    share = 100 * done / total if total else 100 * (progress.state in ENDED)
+        return None
+    return min(done / total, 1.0) if total else float(progress.state in ENDED)
+
+
+def tab(run: Run, progress: Progress) -> str:
+    """What the browser's tab says of the run: `42 % poems` while it works."""
+    done = share(progress)
+    if progress.state not in ("running", "paused") or done is None:
+        return run.name
+    return f"{t('{n} %', n=f'{100 * done:.0f}')} {run.name}"
+
+
+def ended(run: Run, progress: Progress) -> str:
+    """For the notice that it is done."""
+    return f"{run.name}: {state(progress)}. {status(progress)}"
+
+
+def bar(progress: Progress) -> str:
+    """A moving band where nobody knows how much is left."""
+    done = share(progress)
+    if done is None:
+        return f'<div class="bar unknown" role="progressbar" aria-label="{text(t("working"))}"><i></i></div>'
     return (
-        f'<div class="bar {progress.state}" role="progressbar" aria-label="done" aria-valuenow="{share:.0f}" '
-        f'aria-valuemin="0" aria-valuemax="100"><i style="width:{share:.2f}%"></i></div>'
+        f'<div class="bar {progress.state}" role="progressbar" aria-label="{text(t("done"))}" aria-valuenow="{100 * done:.0f}" '
+        f'aria-valuemin="0" aria-valuemax="100"><i style="width:{100 * done:.2f}%"></i></div>'
     )
 
 
 def notes(progress: Progress) -> str:
     """What the job chose and why, and what it warns of."""
-    return section("What it chose, and why") + _list(progress.notes) if progress.notes else ""
+    return section(t("What it chose, and why")) + _list(progress.notes) if progress.notes else ""
 
 
 def samples(progress: Progress) -> str:
@@ -212,15 +280,21 @@ def samples(progress: Progress) -> str:
         by_question.setdefault(each.question, []).append(each)
     drawn = "".join(
         f'<h3 class="question">{text(question)}</h3>'
-        + table(("#Step", "Answer"), ((f"{each.step:,}", _answer(each)) for each in answers), "samples")
+        + table(
+            ("#" + t("Step"), t("Answer")),
+            ((number(each.step), _answer(each)) for each in answers),
+            "samples",
+        )
         for question, answers in by_question.items()
     )
-    return section("What it answers", "the likeliest words, at each measurement") + drawn
+    return section(t("What it answers"), t("the likeliest words, at each measurement")) + drawn
 
 
 def _answer(sample: Sampled) -> str:
-    cut = "" if sample.ended == "turn" else ' <small title="evaluate.max_new_tokens">… cut off</small>'
-    return f"<p>{text(sample.answer.strip()) or '<small>nothing</small>'}{cut}</p>"
+    cut = (
+        "" if sample.ended == "turn" else f' <small title="evaluate.max_new_tokens">… {t("cut off")}</small>'
+    )
+    return f"<p>{text(sample.answer.strip()) or '<small>' + t('nothing') + '</small>'}{cut}</p>"
 
 
 def notes_of_act(progress: Progress) -> str:
@@ -237,18 +311,18 @@ def published(progress: Progress) -> str:
     if not lines:
         return ""
     before = progress.act == "push" and progress.published[-1].at < progress.asked_at
-    return (section("Published before") if before else "") + f'<ul class="published">{lines}</ul>'
+    return (section(t("Published before")) if before else "") + f'<ul class="published">{lines}</ul>'
 
 
 def console(run: Run) -> str:
-    """The end of what the job printed; a progress bar's many states are shown as its last."""
+    """The end of what the job printed, as text; a progress bar's many states are shown as its last."""
     if not run.console.is_file():
-        return hint("Nothing printed yet.")
+        return ""
     with run.console.open("rb") as file:
         file.seek(max(0, run.console.stat().st_size - CONSOLE_BYTES))
         printed = file.read().decode("utf-8", "replace")
     lines = [line.rstrip("\r").rsplit("\r", 1)[-1] for line in printed.split("\n")][-CONSOLE_LINES:]
-    return f'<div class="console" tabindex="0"><pre>{text(chr(10).join(lines).strip()) or "Nothing printed yet."}</pre></div>'
+    return "\n".join(lines).strip()
 
 
 def ways_on(run: Run, progress: Progress) -> str:
@@ -256,10 +330,27 @@ def ways_on(run: Run, progress: Progress) -> str:
     if not progress.trained:
         return ""
     links = "".join(
-        f'<a class="way" href="./{path}?run={quote(run.name)}">{name}</a>'
+        f'<a class="way" href="{address(path, run.name)}">{t(name)}</a>'
         for path, name in (("evaluate", "See the scores"), ("chat", "Talk to it"), ("publish", "Publish it"))
     )
-    return f'<nav class="ways" aria-label="What to do with this run">{links}</nav>'
+    return f'<nav class="ways" aria-label="{text(t("What to do with this run"))}">{links}</nav>'
+
+
+def acts(run: Run, progress: Progress) -> list[str]:
+    """Which buttons there are for the run now, by their ids."""
+    possible = {
+        "pause": can_pause(run, progress),
+        "continue": can_go_on(run, progress),
+        "stop": can_stop(run, progress),
+        "discard": can_discard(run, progress),
+        "end": can_end(run, progress),
+        "resume": progress.resumable,
+        "publish-again": can_publish_again(progress),
+        "again": True,
+        "rename-it": can_delete(progress),
+        "delete": can_delete(progress),
+    }
+    return [name for name, offered in possible.items() if offered]
 
 
 def can_stop(run: Run, progress: Progress) -> bool:
@@ -296,29 +387,35 @@ def can_delete(progress: Progress) -> bool:
 
 def _list(notes: Sequence[Noted]) -> str:
     lines = "".join(
-        f'<li class="{"warning" if note.warning else ""}">{text(note.text)}</li>' for note in notes
+        f'<li class="{"warning" if note.warning else ""}">{said(note.text)}</li>' for note in notes
     )
     return f'<ul class="notes">{lines}</ul>' if lines else ""
 
 
 def _left(progress: Progress) -> str:
     seconds = progress.steps[-1].eta_seconds
-    return f"about {duration(seconds)} left" if seconds >= 1 else "nearly done"
+    return t("about {time} left", time=duration(seconds)) if seconds >= 1 else t("nearly done")
 
 
 def _outcome(progress: Progress) -> str:
     if progress.act == "push" and progress.published:
-        return f": {progress.published[-1].url}"
+        return t(": {what}", what=progress.published[-1].url)
     if progress.act != "train" or not progress.steps:
         return ""
-    return f": {count(progress.step, 'step')}{_held_out(progress.held_out)}"
+    return t(": {what}", what=count(progress.step, "step")) + _held_out(progress.held_out)
 
 
 def _held_out(held_out: Sequence) -> str:
     if len(held_out) < 2:
         return ""
     first, best = held_out[0], min(held_out, key=lambda each: each.loss)
-    return f". Held-out loss was {first.loss:.2f} at step {first.step:,} and {best.loss:.2f} at its best, step {best.step:,}"
+    return t(
+        ". Held-out loss was {first} at step {begin} and {best} at its best, step {step}",
+        first=number(first.loss, ".2f"),
+        begin=number(first.step),
+        best=number(best.loss, ".2f"),
+        step=number(best.step),
+    )
 
 
 def _link(url: str, words: str) -> str:

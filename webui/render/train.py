@@ -1,7 +1,7 @@
 """What a filled-in form amounts to: in words, as a command line, as YAML."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import yaml
@@ -9,30 +9,45 @@ import yaml
 from core.presets import resolve
 from core.remote.estimate import as_text
 from core.spec import RunSpec, settings
+from webui.language import number, t
 from webui.render.data import file_name
-from webui.render.parts import hint, plain, section, size, table, text
+from webui.render.parts import address, count, hint, plain, said, section, size, table, text
 
+BUILT_IN = {"sample:fables-en": "Tales in English, built in", "sample:fables-fr": "Tales in French, built in"}
 # Named apart from the other settings.
 FILES = ("data.files", "data.held_out_files")
 # Chosen on the Data page: these settings have no field in the form.
 CHOSEN = (*FILES, "data.columns", "data.drop", "data.weights")
 
-TO_DATA = (
-    '<p class="hint">What is in them, and what else can be chosen: on the <a href="./">Data page</a>.</p>'
-)
-
-
 START, AGREE = "Start training", "Agree and start"
+
+
+def to_data() -> str:
+    """The way to where examples are chosen."""
+    link = f'<a href="{address("")}">{t("On the Data page:")}</a>'
+    return f'<p class="hint">{link} {t("what is in them, and what else can be chosen.")}</p>'
+
+
+def search() -> str:
+    """The field that narrows all settings, and how many it leaves."""
+    return (
+        f'<label for="find-setting">{t("Search the settings")}</label>'
+        f'<input id="find-setting" type="search" autocomplete="off" spellcheck="false" placeholder="{t("by name or explanation")}">'
+        '<output for="find-setting"></output>'
+    )
 
 
 def machine(flavor: dict[str, Any]) -> str:
     """One of HF Jobs, in a list of choices."""
-    gpus = (
-        f"{flavor['gpus']} x {flavor['gpu']}, {size(flavor['gpu_memory'])} each"
+    words = (
+        "{flavor}: {n} x {gpu}, {memory} each, ${price} an hour"
         if flavor["gpus"]
-        else "no GPU"
+        else "{flavor}: no GPU, ${price} an hour"
     )
-    return f"{flavor['flavor']}: {gpus}, ${flavor['usd_per_hour']:.2f} an hour"
+    return t(
+        words, flavor=flavor["flavor"], n=number(flavor["gpus"]), gpu=flavor["gpu"], memory=size(flavor["gpu_memory"]),
+        price=number(flavor["usd_per_hour"], ".2f"),
+    )  # fmt: skip
 
 
 def machines(flavors: Sequence[dict[str, Any]]) -> str:
@@ -40,43 +55,66 @@ def machines(flavors: Sequence[dict[str, Any]]) -> str:
     rows = (
         (
             f"<code>{text(each['flavor'])}</code>",
-            text(f"{each['gpus']} x {each['gpu']}") if each["gpus"] else "none",
+            text(f"{each['gpus']} x {each['gpu']}") if each["gpus"] else t("none"),
             size(each["gpu_memory"]) if each["gpus"] else "",
             size(each["memory"]),
-            f"${each['usd_per_hour']:.2f}",
+            f"${number(each['usd_per_hour'], '.2f')}",
         )
         for each in sorted(flavors, key=lambda each: each["usd_per_hour"])
     )
-    return section("Machines of HF Jobs", "paid by the minute, from your account at the Hub") + table(
-        ("Machine", "GPUs", "#Memory of each", "#Memory", "#An hour"), rows, "machines"
-    )
+    heads = (t("Machine"), t("GPUs"), "#" + t("Memory of each"), "#" + t("Memory"), "#" + t("An hour"))
+    paid = t("paid by the minute, from your account at the Hub")
+    return section(t("Machines of HF Jobs"), paid) + table(heads, rows, "machines")
 
 
 def cost(estimate: dict[str, Any]) -> str:
     """What a run on HF Jobs would cost, before anybody pays."""
-    return f'<p class="alert" role="alert">{text(as_text(estimate))} Press again to agree and start.</p>'
+    again = t("Press again to agree and start.")
+    return f'<p class="alert" role="alert">{said(as_text(estimate))} {again}</p>'
 
 
-def summary(spec: RunSpec, preset: str, overrides: dict[str, Any]) -> str:
-    """What would be trained on what, what differs from the preset, and how to say it in a shell."""
-    names = ", ".join(file_name(file) for file in spec.data.files)
-    passes = f"{spec.train.max_steps:,} steps" if spec.train.max_steps else f"{spec.train.epochs:g} passes"
-    how = "every weight" if spec.method.kind == "full" else f"small added matrices of rank {spec.method.rank}"
+def what(spec: RunSpec) -> str:
+    """What would be trained on what, in a sentence."""
+    sentence = {
+        "full": "Trains {every} of {base} on {files}, {times}.",
+        "adapter": "Trains small matrices of {rank} beside {base} on {files}, {times}.",
+    }["full" if spec.method.kind == "full" else "adapter"]
+    times = count(spec.train.max_steps, "step") if spec.train.max_steps else _epochs(spec.train.epochs)
+    names = ", ".join(
+        t(BUILT_IN[file]) if file in BUILT_IN else text(file_name(file)) for file in spec.data.files
+    )
+    words = t(
+        sentence, every=f"<b>{t('every weight')}</b>", rank=f"<b>{t('rank {n}', n=number(spec.method.rank))}</b>",
+        base=f"<b>{text(spec.model.base)}</b>", files=f"<b>{names}</b>", times=times,
+    )  # fmt: skip
+    if spec.compute.where != "here":
+        words += " " + t(
+            "On HF Jobs, on {flavor}.", flavor=f"<b>{text(spec.compute.flavor or t('a machine'))}</b>"
+        )
+    return f'<p class="plan">{words}</p>'
+
+
+def _epochs(epochs: float) -> str:
+    return t("1 epoch") if epochs == 1 else t("{n} epochs", n=number(epochs, "g"))
+
+
+def summary(preset: str, overrides: dict[str, Any]) -> str:
+    """How to say the same in a shell and a file."""
     own = _without_files(overrides)
+    line = command(preset, overrides)
     return (
-        f'<p class="plan">Trains <b>{text(how)}</b> of <b>{text(spec.model.base)}</b> on <b>{text(names)}</b>, '
-        f"{text(passes)}{_elsewhere(spec)}.</p>"
-        + differences(preset, overrides)
-        + section("The same in a shell")
-        + f'<pre class="command">{unbroken(command(preset, overrides))}</pre>'
-        + section("As YAML", "for --config")
-        + f'<pre class="command">{text(as_yaml(own, preset))}</pre>'
+        '<div class="said"><div>'
+        + section(t("The same in a shell"))
+        + f'<div class="copied"><pre class="command">{unbroken(line)}</pre>{_copy(t("Copy the command"))}</div></div><div>'
+        + section(t("As YAML"), t("for --config"))
+        + f'<div class="copied"><pre class="command">{text(as_yaml(own, preset))}</pre>{_copy(t("Copy the YAML"))}</div></div></div>'
     )
 
 
-def _elsewhere(spec: RunSpec) -> str:
-    compute = spec.compute
-    return f", on <b>{text(compute.flavor or 'a machine')}</b> of HF Jobs" if compute.where != "here" else ""
+def _copy(label: str) -> str:
+    return (
+        f'<button type="button" data-copy aria-label="{label}" data-done="{t("Copied")}">{t("Copy")}</button>'
+    )
 
 
 def unbroken(line: str) -> str:
@@ -87,12 +125,31 @@ def unbroken(line: str) -> str:
 def differences(preset: str, overrides: dict[str, Any]) -> str:
     changed = changes(preset, overrides)
     if not changed:
-        return hint(f"Everything as the preset {preset} says.")
+        return hint(t("Everything as the preset {name} says.", name=preset))
     rows = (
         (f"<code>{text(path)}</code>", text(before), f"<b>{text(after)}</b>")
         for path, before, after in changed
     )
-    return section("Differs from the preset") + table(("Setting", preset, "Here"), rows, "differences")
+    return section(t("Differs from the preset")) + table(
+        (t("Setting"), preset, t("Here")), rows, "differences"
+    )
+
+
+def marks(changed: Iterable[str]) -> str:
+    """For the form's own script: the fields to mark, and the words to mark them with."""
+    return (
+        f'<span hidden data-changed="{text(" ".join(changed))}" data-differs="{t("differs from the preset")}" '
+        f'data-back="{t("As the preset")}"></span>'
+    )
+
+
+def filled(settings: int, remarks: Iterable[str]) -> str:
+    """What was taken from a pasted text."""
+    words = t("The form is filled in: {settings}.", settings=count(settings, "setting"))
+    listed = "".join(f"<li><code>{text(each)}</code></li>" for each in remarks)
+    return f'<p class="done" role="status">{words}</p>' + (
+        f'<ul class="notes">{listed}</ul>' if listed else ""
+    )
 
 
 def _without_files(overrides: dict[str, Any]) -> dict[str, Any]:
@@ -107,8 +164,9 @@ def changes(preset_name: str, overrides: dict[str, Any]) -> list[tuple[str, str,
     """(path, what the preset would use, what is used) of each setting that differs from the preset."""
     before = resolve(preset_name).model_dump(mode="json")
     after = resolve(preset_name, overrides=overrides).model_dump(mode="json")
+    none = t("automatic")
     return [
-        (path, plain(before[section][name]) or "automatic", plain(after[section][name]) or "automatic")
+        (path, plain(before[section][name]) or none, plain(after[section][name]) or none)
         for path in settings()
         for section, _, name in [path.partition(".")]
         if path not in FILES and before[section][name] != after[section][name]
@@ -131,9 +189,8 @@ def command(preset_name: str, overrides: dict[str, Any]) -> str:
 
 def as_yaml(overrides: dict[str, Any], preset_name: str) -> str:
     """The file that, with --config, stands for the same settings."""
-    if not overrides:
-        return f"# Nothing differs from the preset {preset_name}.\n"
-    return yaml.safe_dump(overrides, sort_keys=False, allow_unicode=True)
+    shown = yaml.safe_dump(overrides, sort_keys=False, allow_unicode=True) if overrides else ""
+    return f"# Laid over --preset {preset_name}\n{shown}"
 
 
 def _flag(path: str, value: Any) -> list[str]:

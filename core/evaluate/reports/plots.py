@@ -1,37 +1,40 @@
 """Plots as HTML with SVG inside. A drawing is stretched to its frame; the words and figures stand beside it and never shrink.
 
-Colours are the variables --base, --tuned, --good, --bad, --quiet and --rule of the page that shows them.
+`say` puts words and figures into the reader's language; without it they stay English. Colours are the variables --base, --tuned, --good, --bad, --quiet and --rule of the page that shows them.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
 from core.evaluate.report import Interval, Score, TaskReport
 from core.evaluate.reports import words
 from core.runs.events import Progress
 
+Say = Callable[[str], str]
 SIDE = 1000  # of the square that is stretched
 BINS = 16
 MOST_POINTS = 240  # more than this, and neighbours are drawn as their mean
 
 
-def intervals(score: Score, tuned: str = "Tuned") -> str:
+def intervals(score: Score, tuned: str = "Tuned", say: Say = str) -> str:
     """Both models on one scale, and their difference on one of its own, where zero is drawn."""
     both = [(name, each, colour) for name, each, colour in (
         ("Base", score.base, "base"), (tuned, score.tuned, "tuned")) if each]  # fmt: skip
     scale = Scale.of(bound for _, each, _ in both for bound in (each.low, each.high))
-    rows = "".join(_strip(name, each, scale, colour) for name, each, colour in both) + _axis(scale)
+    rows = "".join(_strip(name, each, scale, colour, say=say) for name, each, colour in both)
+    rows += _axis(scale, say=say)
     if score.difference:
         colour = {"helped": "good", "hurt": "bad"}.get(score.verdict or "", "quiet")
         own = Scale.of((0.0, score.difference.low, score.difference.high))
         left, right = ("worse", "better") if score.higher_is_better else ("better", "worse")
-        rows += _strip("Difference", score.difference, own, colour, "+") + _axis(own, "+")
-        rows += f'<div class="sense" aria-hidden="true"><span>{_arrow(own.low < 0, "← " + left)}</span><span>{_arrow(own.high > 0, right + " →")}</span></div>'
+        rows += _strip("Difference", score.difference, own, colour, "+", say) + _axis(own, "+", say)
+        down, up = f"← {escape(say(left))}", f"{escape(say(right))} →"
+        rows += f'<div class="sense" aria-hidden="true"><span>{_arrow(own.low < 0, down)}</span><span>{_arrow(own.high > 0, up)}</span></div>'
     return f'<div class="intervals">{rows}</div>'
 
 
-def outcomes(task: TaskReport) -> str:
+def outcomes(task: TaskReport, say: Say = str) -> str:
     """Rows that the tuned model won, tied and lost, as one bar with its words; empty where there is nothing to say."""
     tally, said = words.tally(task), words.by_row(task)
     parts = [("win", "won", "good"), ("tie", "tied", "quiet"), ("loss", "lost", "bad")]
@@ -44,16 +47,21 @@ def outcomes(task: TaskReport) -> str:
         drawn += f'<rect x="{at:.1f}" y="0" width="{wide:.1f}" height="{SIDE}" fill="var(--{colour})"/>'
         at += wide
     keys = "".join(
-        f'<span class="key {colour}">{did} <b>{tally[name]:,}</b></span>' for name, did, colour in parts
+        f'<span class="key {colour}">{escape(say(did))} <b>{say(f"{tally[name]:,}")}</b></span>'
+        for name, did, colour in parts
     )
-    bar = _svg(drawn, ", ".join(f"{tally[name]:,} {did}" for name, did, _ in parts)) if total else ""
+    bar = (
+        _svg(drawn, ", ".join(f"{say(did)} {say(f'{tally[name]:,}')}" for name, did, _ in parts))
+        if total
+        else ""
+    )
     return (
-        f'<figure class="outcomes"><figcaption>Row by row <span class="keys">{keys if total else ""}</span></figcaption>{bar}'
-        f"<p>{escape(said)}</p></figure>"
+        f'<figure class="outcomes"><figcaption>{escape(say("Row by row"))} <span class="keys">{keys if total else ""}</span>'
+        f"</figcaption>{bar}<p>{escape(say(said))}</p></figure>"
     )
 
 
-def lengths(task: TaskReport, tuned: str = "Tuned") -> str:
+def lengths(task: TaskReport, tuned: str = "Tuned", say: Say = str) -> str:
     """How long the answers are, with those that were cut off in their own colour; empty where nothing was written."""
     found = [(name, colour, said) for name, colour, side in (("Base", "base", "base"), (tuned, "tuned", "tuned"))
              if (said := words.said(task, side))]  # fmt: skip
@@ -71,21 +79,33 @@ def lengths(task: TaskReport, tuned: str = "Tuned") -> str:
                 (cut if answer.ended == "length" else ended)[answer.tokens // wide] += 1
         highest = max(map(sum, zip(cut, ended, strict=True)))
         drawn = "".join(
-            _bar(place, bins, below, some, highest, hue, f"{place * wide}–{(place + 1) * wide - 1} tokens")
+            _bar(
+                place,
+                bins,
+                below,
+                some,
+                highest,
+                hue,
+                say(f"{place * wide}–{(place + 1) * wide - 1} tokens: {words.count(some, 'answers')}"),
+            )
             for place in range(bins)
             for below, some, hue in ((0, ended[place], colour), (ended[place], cut[place], "bad"))
         )
         share = said.cut_off / said.answers
         median = sorted(said.tokens)[said.answers // 2]
-        label = f"{name}: lengths of {words.count(said.answers, 'answers')}, half of them up to {median} tokens, {share:.0%} cut off"
-        rows.append(
-            f'<div class="lengths-row"><span>{escape(name)}</span>{_svg(drawn, label)}'
-            f"<span><span><b>{median:,}</b> <small>tokens, the median</small></span><span><b>{share:.0%}</b> <small>cut off</small></span></span></div>"
+        label = say(
+            f"lengths of {words.count(said.answers, 'answers')}, half of them up to {median} tokens, {share:.0%} cut off"
         )
-    ends = f'<div class="axis" aria-hidden="true"><span style="left:0">0</span><span style="left:100%">{bins * wide:,} tokens</span></div>'
+        rows.append(
+            f'<div class="lengths-row"><span>{escape(say(name))}</span>{_svg(drawn, f"{say(name)}: {label}")}'
+            f"<span><span><b>{say(f'{median:,}')}</b> <small>{escape(say('tokens, the median'))}</small></span>"
+            f"<span><b>{say(f'{share:.0%}')}</b> <small>{escape(say('cut off'))}</small></span></span></div>"
+        )
+    end = escape(say(words.count(bins * wide, "tokens")))
+    ends = f'<div class="axis" aria-hidden="true"><span style="left:0">0</span><span style="left:100%">{end}</span></div>'
     return (
-        '<figure class="lengths"><figcaption>Length of the answers <span class="keys"><span class="key bad">cut off at the '
-        f"longest allowed</span></span></figcaption>{''.join(rows)}{ends}</figure>"
+        f'<figure class="lengths"><figcaption>{escape(say("Length of the answers"))} <span class="keys"><span class="key bad">'
+        f"{escape(say('cut off at the longest allowed'))}</span></span></figcaption>{''.join(rows)}{ends}</figure>"
     )
 
 
@@ -156,7 +176,7 @@ class Scale:
         return (value - self.low) / (self.high - self.low) * SIDE
 
 
-def _strip(name: str, interval: Interval, scale: Scale, colour: str, sign: str = "") -> str:
+def _strip(name: str, interval: Interval, scale: Scale, colour: str, sign: str = "", say: Say = str) -> str:
     low, high, at = (scale.at(each) for each in (interval.low, interval.high, interval.value))
     grid = "".join(
         f'<path class="{"zero" if tick == 0 and sign else "grid"}" d="M{scale.at(tick):.1f} 0V{SIDE}"/>'
@@ -167,17 +187,17 @@ def _strip(name: str, interval: Interval, scale: Scale, colour: str, sign: str =
         f'<path class="value" stroke="var(--{colour})" d="M{at:.1f} 90V910"/>'
     )
     value, below, above = words.figures(interval, sign)
-    label = f"{name} {value}, between {below} and {above}"
+    label = f"{say(name)} {say(f'{value}, between {below} and {above}')}"
     return (
-        f'<div class="strip"><span>{escape(name)}</span>{_svg(drawn, label)}'
-        f"<span><b>{value}</b> <small>[{below}, {above}]</small></span></div>"
+        f'<div class="strip"><span>{escape(say(name))}</span>{_svg(drawn, label)}'
+        f"<span><b>{say(value)}</b> <small>{say(f'[{below}, {above}]')}</small></span></div>"
     )
 
 
-def _axis(scale: Scale, sign: str = "") -> str:
+def _axis(scale: Scale, sign: str = "", say: Say = str) -> str:
     largest = max(abs(scale.low), abs(scale.high))
     marks = "".join(
-        f'<span style="left:{scale.at(tick) / 10:.2f}%">{_tick(tick, sign, largest)}</span>'
+        f'<span style="left:{scale.at(tick) / 10:.2f}%">{say(_tick(tick, sign, largest))}</span>'
         for tick in scale.ticks
     )
     return f'<div class="axis" aria-hidden="true">{marks}</div>'
@@ -195,13 +215,13 @@ def _arrow(there: bool, text: str) -> str:
     return text if there else ""
 
 
-def _bar(place: int, bins: int, below: int, some: int, highest: int, colour: str, where: str) -> str:
+def _bar(place: int, bins: int, below: int, some: int, highest: int, colour: str, said: str) -> str:
     if not some:
         return ""
     wide, unit = SIDE / bins, SIDE / highest
     return (
         f'<rect x="{place * wide + wide * 0.06:.1f}" y="{SIDE - (below + some) * unit:.1f}" width="{wide * 0.88:.1f}" '
-        f'height="{some * unit:.1f}" fill="var(--{colour})"><title>{where}: {words.count(some, "answers")}</title></rect>'
+        f'height="{some * unit:.1f}" fill="var(--{colour})"><title>{escape(said)}</title></rect>'
     )
 
 

@@ -45,8 +45,16 @@ class Forgetting:
 
     verdict: Verdict | None
     headline: str
-    sentence: str
-    beside: str = ""  # on the tasks of which this cannot be said
+    sentences: tuple[str, ...]
+    others: tuple[str, ...] = ()  # on the tasks of which this cannot be said
+
+    @property
+    def sentence(self) -> str:
+        return " ".join(self.sentences)
+
+    @property
+    def beside(self) -> str:
+        return " ".join(self.others)
 
 
 @dataclass(frozen=True)
@@ -76,14 +84,17 @@ def sentence(task: TaskReport) -> str:
         return f"{task.label}: no row could be scored."
     if score.difference is None:
         alone = score.tuned or score.base
-        return f"{task.label}: {score.label} {in_brackets(alone)}, on {count(score.n, score.of)}."
+        return f"{task.label}: {score.label} is {in_brackets(alone)}, on {count(score.n, score.of)}."
     base, tuned, by = figures(score.base)[0], figures(score.tuned)[0], score.difference
     if by.differ == 0:
         return f"{task.label}: {score.label} stayed at {tuned}: of {count(score.n, score.of)} none differs."
-    moved = "stayed at" if base == tuned else f"{'rose' if by.value > 0 else 'fell'} from {base} to"
     value, low, high = figures(by, "+")
-    sure = f"{value}, and with {task.settings.confidence:.0%} confidence between {low} and {high}"
-    return f"{task.label}: {score.label} {moved} {tuned} ({sure}; {count(score.n, score.of)}){_doubt(score)}."
+    sure = f"{value}, and with {task.settings.confidence:.0%} confidence between {low} and {high}; {count(score.n, score.of)}"
+    if base == tuned:
+        return f"{task.label}: {score.label} stayed at {tuned} ({sure}){_doubt(score)}."
+    if by.value > 0:
+        return f"{task.label}: {score.label} rose from {base} to {tuned} ({sure}){_doubt(score)}."
+    return f"{task.label}: {score.label} fell from {base} to {tuned} ({sure}){_doubt(score)}."
 
 
 def forgetting(report: Report) -> Forgetting:
@@ -91,8 +102,8 @@ def forgetting(report: Report) -> Forgetting:
     told = [task for task in map(report.task, FORGETTING) if task and main(task) and main(task).verdict]
     verdicts = {main(task).verdict for task in told}
     if not told:
-        how = "It takes both models" if len(report.sides) == 1 else f"The task {FORGETTING[0]} measures it"
-        return Forgetting(None, "Forgetting was not measured.", f"{how}.")
+        how = "It takes both models." if len(report.sides) == 1 else f"The task {FORGETTING[0]} measures it."
+        return Forgetting(None, "Forgetting was not measured.", (how,))
     verdict = next(each for each in ("hurt", "helped", "no clear change") if each in verdicts)
     fewest = min((main(task) for task in told), key=lambda score: score.n)
     hidden = f", but {count(fewest.n, fewest.of)} can hide a loss" if fewest.n < FEW_ROWS else ""
@@ -102,7 +113,7 @@ def forgetting(report: Report) -> Forgetting:
         "no clear change": f"No clear forgetting on what it was not trained for{hidden}.",
     }
     so, beside = (
-        " ".join(sentence(task) for task in told if (main(task).verdict == verdict) is wanted)
+        tuple(sentence(task) for task in told if (main(task).verdict == verdict) is wanted)
         for wanted in (True, False)
     )
     return Forgetting(verdict, words[verdict], so, beside)
@@ -148,9 +159,10 @@ def by_row(task: TaskReport) -> str:
     """Who won how many rows, and in whose answers nothing was found, as sentences; empty if there is nothing to say."""
     found, words = tally(task), []
     if total := sum(found[name] for name in OUTCOMES):
+        rows = f"{count(total, 'rows')} listed" if total < task.n else count(total, "rows")
         words.append(
-            f"Of {count(total, 'rows')}{' listed' if total < task.n else ''} the tuned model does better than its base on {found['win']:,} and worse on "
-            f"{found['loss']:,}; {found['tie']:,} are ties."
+            f"Of {rows} the tuned model does better than its base on {found['win']:,} and worse on {found['loss']:,}; "
+            f"{found['tie']:,} are ties."
         )
     if task.settings.finds and task.rows:
         missed = Counter(side for row in task.rows for side in unread(row, task))
@@ -166,22 +178,24 @@ def mark(value: float) -> str:
     return f"{value:g}" if value in (0, 1) else number(value)
 
 
-def notes(row: Row, task: TaskReport, side: str, write: Callable[[str], str]) -> list[str]:
+def notes(
+    row: Row, task: TaskReport, side: str, write: Callable[[str], str], say: Callable[[str], str] = str
+) -> list[str]:
     """What stands below what one model said, as HTML: its marks, and before them what was read out of an answer that it
-    wrote. `write` makes HTML of words."""
+    wrote. `write` makes HTML of words, and `say` puts ours into the reader's language."""
     answer = getattr(row, side)
     labels = {score.name: score.label for score in task.scores}
     found = [
-        f"{write(labels.get(name, name))} {mark(value)}"
+        f"{write(say(labels.get(name, name)))} {say(mark(value))}"
         for name, both in row.marks.items()
         if (value := getattr(both, side)) is not None
     ]
     if answer is None or task.kind == "choice":  # nothing was written, so nothing was read out of it
         return found
     if answer.found is not None:
-        found.insert(0, f"read as <b>{write(answer.found)}</b>")
+        found.insert(0, f'{write(say("read as"))} <b translate="no">{write(answer.found)}</b>')
     elif side in unread(row, task):
-        found.insert(0, f'<span class="missed">{write(task.settings.finds)} was not found</span>')
+        found.insert(0, f'<span class="missed">{write(say(f"{task.settings.finds} was not found"))}</span>')
     return found
 
 

@@ -518,9 +518,10 @@ class _Making:
             return "fits"
         if peak <= self.limit:
             return "tight"
-        self.warnings.append(
-            f"About {needed / GB:.1f} GB of memory are needed, and {self.limit / GB:.1f} GB are there."
-        )
+        if training.peak <= SURE * self.limit:  # beyond that it is refused in a sentence of its own
+            self.warnings.append(
+                f"About {needed / GB:.1f} GB of memory are needed, and {self.limit / GB:.1f} GB are there."
+            )
         return "does not fit"
 
 

@@ -1,0 +1,80 @@
+"""Several people with passwords: what is one's is nobody else's, and one alone has what the shell has."""
+
+from contextlib import contextmanager
+
+import gradio as gr
+import pytest
+from gradio.context import LocalContext
+
+from core.errors import RunError, UserError
+from core.runs import RunStore
+from tests.conftest import quick
+from webui import accounts
+from webui.shared import Shared
+
+
+@contextmanager
+def asking(name: str | None):
+    before = LocalContext.request.set(gr.Request(username=name))
+    try:
+        yield
+    finally:
+        LocalContext.request.reset(before)
+
+
+@pytest.fixture
+def shared(tmp_path) -> Shared:
+    return Shared.of_environment(RunStore(tmp_path / "runs"), ["ada", "bob"])
+
+
+def test_runs_uploads_and_data_sets_of_one_are_not_there_for_the_other(shared, tmp_path):
+    file = tmp_path / "diary.jsonl"
+    file.write_text("{}\n")
+    with asking("ada"):
+        shared.store.create("poems", quick())
+        kept = shared.keep(str(file))
+        assert shared.files([kept]) == [kept]
+    with asking("bob"):
+        assert shared.store.all() == [] and shared.sets.names() == []
+        with pytest.raises(RunError):
+            shared.run("poems")
+        with pytest.raises(UserError, match="not among the files brought to this page"):
+            shared.files([kept])
+        assert shared.talks.run_name is None
+
+
+@pytest.mark.parametrize(
+    "way", ["{root}/ada/poems/final", "{root}/bob/../ada/poems", "lm-eval:{root}/ada/task.yaml"]
+)
+def test_a_setting_that_names_a_folder_of_somebody_elses_is_refused(shared, way):
+    named = way.format(root=shared.accounts._root)
+    with asking("bob"):
+        for values in ({"model": {"base": named}}, {"evaluate": {"tasks": [named]}}):
+            with pytest.raises(UserError, match="somebody else's runs"):
+                shared.own(values)
+    with asking("bob"):
+        values = {"model": {"base": f"{shared.accounts._root}/bob/mine/final"}}
+        assert shared.own(values) is values
+
+
+@pytest.mark.parametrize("name", [None, "eve", "../ada"])
+def test_who_has_no_account_has_nothing(shared, name):
+    with asking(name), pytest.raises(UserError, match="Sign in first"):
+        shared.store.all()
+
+
+def test_one_account_alone_has_what_the_shell_has(tmp_path):
+    store = RunStore(tmp_path / "runs")
+    store.create("poems", quick())
+    shared = Shared.of_environment(store, ["ada"])
+    with asking("ada"):
+        assert [run.name for run in shared.store.all()] == ["poems"]
+
+
+def test_passwords_come_from_three_places_and_are_not_left_for_other_processes(tmp_path, monkeypatch):
+    file = tmp_path / "accounts"
+    file.write_text("# friends\n\nbob:with: colon and space\n")
+    monkeypatch.setenv("ATELIER_AUTH", "cid:jars dan:plums")
+    read = accounts.read(["ada:x"], file)
+    assert read == {"ada": "x", "bob": "with: colon and space", "cid": "jars", "dan": "plums"}
+    assert accounts.read((), None) == {}

@@ -1,0 +1,125 @@
+"""What the Runs page shows of a run, made once for all who look at it, of which each gets what is new to them.
+
+A viewer asks once a second. Drawing everything for each of twenty would take the server more than the training leaves.
+"""
+
+import json
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from core.runs import BUSY, Run, queue
+from core.runs.events import Progress
+from webui import language
+from webui.render import runs as render
+from webui.render.charts import Curves
+
+FRESH = 0.9  # seconds that what was made is shown to whoever asks; a page asks once in one
+MOST_BOARDS = 64  # runs looked at, times languages
+LOG = "console"  # sent to those who have it open
+
+
+class Boards:
+    """Every board that somebody looks at; the least looked at are forgotten."""
+
+    def __init__(self) -> None:
+        self._boards: OrderedDict[tuple[Path, str, str], Board] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, root: Path, run: str) -> "Board":
+        """The board of this run, or of the newest one if `run` is empty, in the language of whoever asks."""
+        key = root, run, language.language()
+        with self._lock:
+            board = self._boards.setdefault(key, Board(run))
+            self._boards.move_to_end(key)
+            if len(self._boards) > MOST_BOARDS:
+                self._boards.popitem(last=False)
+        return board
+
+
+class Board:
+    """Parts by name, each with the number of the look at which it last changed."""
+
+    def __init__(self, run: str) -> None:
+        self._asked_for = run
+        self._epoch = secrets.token_hex(4)  # of two boards, or of one before and after a restart
+        self._look = 0
+        self._parts: dict[str, tuple[int, Any]] = {}
+        self._made_at = float("-inf")
+        self._making = threading.Lock()
+        self._curves = Curves()
+        self._shown: Run | None = None
+
+    def is_fresh(self) -> bool:
+        return time.monotonic() - self._made_at < FRESH
+
+    def age(self) -> None:
+        """Something was done: the next one who asks shall see it."""
+        self._made_at = float("-inf")
+
+    def make(self, all_runs: Callable[[], list[tuple[Run, Progress]]]) -> None:
+        """Look at the runs again, unless somebody else just did."""
+        with self._making:
+            if self.is_fresh():
+                return
+            made = self._parts_of(dict((run.name, (run, progress)) for run, progress in all_runs()))
+            look = self._look + 1
+            before = self._parts
+            self._parts = {
+                name: before[name] if name in before and before[name][1] == part else (look, part)
+                for name, part in made.items()
+            }
+            self._look = look
+            self._made_at = time.monotonic()
+
+    def news(self, asked: dict[str, Any]) -> bytes:
+        """As JSON, what whoever asks has not seen: after look `at`, and of what the job printed after look `log`, if they
+        have that open."""
+        since = self._since(asked.get("at"))
+        log = self._since(asked.get("log")) if asked.get("log") is not None else None
+        fresh = {
+            name: part
+            for name, (look, part) in self._parts.items()
+            if (look > since if name != LOG else log is not None and look > log)
+        }
+        answer = {
+            "run": self._shown.name if self._shown else "",
+            "at": f"{self._epoch}.{self._look}",
+            "parts": fresh,
+            "curves": self._curves.news(asked.get("curves") or {}) if self._shown else None,
+        }
+        return json.dumps(answer, allow_nan=False, separators=(",", ":")).encode()
+
+    def _since(self, at: Any) -> int:
+        epoch, _, look = at.partition(".") if isinstance(at, str) else ("", "", "")
+        return int(look) if epoch == self._epoch and look.isdecimal() else -1
+
+    def _parts_of(self, every: dict[str, tuple[Run, Progress]]) -> dict[str, Any]:
+        chosen = self._asked_for or next(iter(every), "")
+        above: dict[str, Any] = {
+            "line": render.line(queue.waiting(every.values())),
+            "order": list(every),
+            **{f"row:{name}": render.row(run, progress) for name, (run, progress) in every.items()},
+        }
+        self._shown = every[chosen][0] if chosen in every else None
+        if self._shown is None:
+            return above | {"acts": []}
+        run, progress = every[chosen]
+        self._curves.follow(progress.steps)
+        return above | {
+            "acts": render.acts(run, progress),
+            "status": render.status_block(run, progress),
+            "ways": render.ways_on(run, progress),
+            "tab": render.tab(run, progress),
+            "ended": "" if progress.state in BUSY else render.ended(run, progress),
+            "end": max(progress.total_steps, progress.step, 1),
+            "held": [[each.step, each.loss] for each in progress.held_out],
+            "warnings": [[each.step, language.said(each.text)] for each in progress.warnings],
+            "samples": render.samples(progress),
+            "noted": render.notes(progress) + render.published(progress),
+            LOG: render.console(run),
+        }
