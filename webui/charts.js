@@ -209,10 +209,11 @@ function curvesIn(host, words, refresh) {
     const across = !seen.length ? [] : chart.large
       ? [...new Set(ticks(low, high, host.clientWidth < 600 ? 3 : 6).filter(x => inside(x) && x === Math.round(x)))] : [Math.ceil(low), Math.floor(high)];
     label(chart.x, across, x => `left:${chart.px(x) / 10}%`, across.map(x => whole.format(x)));
-    chart.nothing.textContent = seen.length || !chart.large ? '' : zoomed() && data.step.length ? '' : words.nothing;
+    const nothing = seen.length || !chart.large || (zoomed() && data.step.length) ? '' : words.nothing;
+    if (chart.nothing.textContent !== nothing) chart.nothing.textContent = nothing;
     const latest = last(values.mean);
     const told = chart.large ? [['prussian', words.training, latest], ['ochre', words.held_out, held.at(-1)?.[1]]] : [['', '', latest]];
-    const keys = told.filter(each => each[2] !== undefined), names = keys.map(each => each[1]).join();
+    const keys = told.filter(each => each[2] !== undefined), names = JSON.stringify(keys.map(each => each[1]));
     if (chart.named !== names) chart.keys.replaceChildren(...keys.map(([look, name]) =>
       make('span', {class: look ? `key ${look}` : ''}, [name ? `${name} ` : '', make('b')])));
     chart.named = names;
@@ -252,7 +253,11 @@ function curvesIn(host, words, refresh) {
   function label(place, marks, style, said) {
     while (place.children.length > marks.length) place.lastChild.remove();
     while (place.children.length < marks.length) place.append(make('span'));
-    marks.forEach((mark, i) => { place.children[i].style.cssText = style(mark); place.children[i].textContent = said[i]; });
+    marks.forEach((mark, i) => {
+      const here = place.children[i];
+      here.style.cssText = style(mark);
+      if (here.textContent !== said[i]) here.textContent = said[i];
+    });
   }
   function mark(chart, low, high) {
     const by = new Map();

@@ -50,7 +50,7 @@ WORDS = {
     "megabytes": "MB",
     "kilobytes": "kB",
     "search": "Search the runs",
-    "compare": "Compare",
+    "compare": "Compare runs",
     "compare_many": "Compare {n} runs",
     "tick": "Compare {name} with others",
     "no_match": "No run is like that.",
