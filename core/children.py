@@ -12,12 +12,14 @@ from core.errors import UserError
 from core.runs.jobs import child_environment
 
 
-def ask(*arguments: str, token: str | None = None, timeout: float = 120) -> dict[str, Any]:
+def ask(
+    *arguments: str, token: str | None = None, downloads: Path | None = None, timeout: float = 120
+) -> dict[str, Any]:
     """The object that `atelier <arguments> --json` prints; its one-sentence error comes back as UserError.
 
     Where nothing can be used but there is something to say of it, the object holds that sentence as `error`.
     """
-    with Asked(*arguments, token=token) as asked:
+    with Asked(*arguments, token=token, downloads=downloads) as asked:
         if not asked.done(timeout):
             raise UserError(f"`{asked.called}` did not answer within {timeout:.0f} seconds.")
         return asked.answer()

@@ -352,6 +352,17 @@ def _stopped(run: Run, progress: Progress) -> str:
     return f"{progress.act} {how} at step {progress.step}.{saved}{on}"
 
 
+def next_steps(run: Run) -> str:
+    """For the end of a training: its verdict in one line, if it was scored, and the commands that go on from there."""
+    from core.evaluate.report import read
+    from core.evaluate.reports.words import summary
+
+    report = read(run)
+    to = "" if run.spec.publish.to else f" --to owner/{run.name}"
+    following = f"Next: atelier chat {run.name}    atelier push {run.name}{to}"
+    return f"{printable(summary(report).headline)}\n{following}" if report else following
+
+
 def duration(seconds: float) -> str:
     """`42 s`, `3 min`, `2 h 05`."""
     if seconds < 90:

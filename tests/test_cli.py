@@ -11,8 +11,12 @@ from pathlib import Path
 import pytest
 
 from core import cli
+from core.data.files.opening import KINDS
+from core.evaluate.report import read
+from core.evaluate.reports.words import summary
 from core.runs import RunStore
 from core.runs.jobs import child_environment
+from core.verbs.common import Files
 from tests.conftest import until
 
 GOOD = '{"question": "Who are you?", "answer": "Fable."}\n{"question": "Where?", "answer": "Here."}\n'
@@ -74,6 +78,11 @@ def test_show_lets_a_person_see_what_is_trained(good):
     ]
     printed = atelier("data", "show", good).stdout
     assert "trained" in printed and "Fable." in printed
+
+
+def test_the_help_names_every_kind_of_file_that_is_read():
+    words = Files.__metadata__[0].help
+    assert all(kind in words for kind in (*KINDS, "TSV", "hf:")), words
 
 
 def test_settings_given_to_show_are_those_of_the_run(good):
@@ -182,7 +191,13 @@ def test_a_request_that_cannot_be_understood_ends_in_a_sentence_and_status_2(
 def test_train_follows_the_run_and_the_list_shows_it(tmp_path):
     done = atelier("train", "sample:fables-en", "--name", "a", *QUICKLY, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "held-out loss" in done.stdout and "train finished" in done.stdout
+    assert "held-out loss" in done.stdout
+    *_, ended, verdict, following = done.stdout.splitlines()
+    assert (
+        ended.startswith("train finished")
+        and verdict == summary(read(RunStore(tmp_path / "runs").get("a"))).headline
+    )
+    assert following == "Next: atelier chat a    atelier push a --to owner/a"
     (run,) = json.loads(atelier("runs", "--json", cwd=tmp_path).stdout)["runs"]
     assert (run["run"], run["state"], run["step"], run["trained"]) == ("a", "finished", 3, True)
     assert "finished" in atelier("runs", cwd=tmp_path).stdout

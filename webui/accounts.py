@@ -84,8 +84,10 @@ class Accounts:
         """UserError if a setting names a file or folder of somebody else's: a base model can be that of another's run."""
         own = self._root / self._name()
         for words in _strings(values):
+            within = f"{words}/".replace(f"{own}/", "")  # an address, say, in which a path is not all
             path = os.path.realpath(os.path.expanduser(words.removeprefix("lm-eval:").replace("\0", "")))
-            if Path(path).is_relative_to(self._root) and not Path(path).is_relative_to(own):
+            outside = Path(path).is_relative_to(self._root) and not Path(path).is_relative_to(own)
+            if outside or f"{self._root}/" in within:
                 raise UserError(f"{words!r} is in the folder of somebody else's runs.")
 
     def _check(self, spec: RunSpec) -> None:

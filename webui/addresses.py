@@ -13,6 +13,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.runs.store import NAME
+
 BASE = b'<base href="./" />'
 # The page finds by its path which one it is. It is told that this path is one, too, before its modules are run.
 KNOWN = b"""<script>(config => {
@@ -47,9 +49,10 @@ class Addresses:
 
 
 def _asked(scope: Scope) -> tuple[list[str], str] | None:
-    """The runs of a query as parts of a path, and what else it says; None if it names none."""
+    """The runs of a query as parts of a path, and what else it says; None if it names none. What can name no run would
+    lead out of the page, as `..` does."""
     query = parse_qsl(scope["query_string"].decode("latin-1"))
-    runs = [quote(value, safe="") for name, value in query if name == "run"]
+    runs = [quote(value, safe="") for name, value in query if name == "run" and NAME.fullmatch(value)]
     return (runs, urlencode([each for each in query if each[0] != "run"])) if runs else None
 
 

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, Field, FiniteFloat
+
 from core.runs import BUSY, Run, queue
 from core.runs.events import Progress
 from webui import language
@@ -21,6 +23,28 @@ from webui.render.charts import Curves
 FRESH = 0.9  # seconds that what was made is shown to whoever asks; a page asks once in one
 MOST_BOARDS = 64  # runs looked at, times languages
 LOG = "console"  # sent to those who have it open
+AGED = 0.2  # seconds between two looks at least, whatever is done in between
+LONGEST_NAME = 64  # letters of a run's name
+
+
+class Span(BaseModel):
+    """What a viewer has of the curves, and the span of steps that they look at; all if None."""
+
+    version: str | None = Field(None, max_length=40)
+    size: int | None = None
+    begin: int | None = None
+    next: int | None = None
+    window: tuple[FiniteFloat, FiniteFloat] | None = None
+
+
+class Asked(BaseModel):
+    """What a viewer's page asks, as runs.js does: for which run, and what it has already."""
+
+    run: str = Field("", max_length=LONGEST_NAME)
+    fresh: bool = False
+    at: str | None = Field(None, max_length=40)
+    log: str | None = Field(None, max_length=40)
+    curves: Span | None = None
 
 
 class Boards:
@@ -59,7 +83,8 @@ class Board:
 
     def age(self) -> None:
         """Something was done: the next one who asks shall see it."""
-        self._made_at = float("-inf")
+        if time.monotonic() - self._made_at > AGED:
+            self._made_at = float("-inf")
 
     def make(self, all_runs: Callable[[], list[tuple[Run, Progress]]]) -> None:
         """Look at the runs again, unless somebody else just did."""
@@ -76,11 +101,11 @@ class Board:
             self._look = look
             self._made_at = time.monotonic()
 
-    def news(self, asked: dict[str, Any]) -> bytes:
+    def news(self, asked: Asked) -> bytes:
         """As JSON, what whoever asks has not seen: after look `at`, and of what the job printed after look `log`, if they
         have that open."""
-        since = self._since(asked.get("at"))
-        log = self._since(asked.get("log")) if asked.get("log") is not None else None
+        since = self._since(asked.at)
+        log = self._since(asked.log) if asked.log is not None else None
         fresh = {
             name: part
             for name, (look, part) in self._parts.items()
@@ -90,12 +115,12 @@ class Board:
             "run": self._shown.name if self._shown else "",
             "at": f"{self._epoch}.{self._look}",
             "parts": fresh,
-            "curves": self._curves.news(asked.get("curves") or {}) if self._shown else None,
+            "curves": self._curves.news((asked.curves or Span()).model_dump()) if self._shown else None,
         }
         return json.dumps(answer, allow_nan=False, separators=(",", ":")).encode()
 
-    def _since(self, at: Any) -> int:
-        epoch, _, look = at.partition(".") if isinstance(at, str) else ("", "", "")
+    def _since(self, at: str | None) -> int:
+        epoch, _, look = (at or "").partition(".")
         return int(look) if epoch == self._epoch and look.isdecimal() else -1
 
     def _parts_of(self, every: dict[str, tuple[Run, Progress]]) -> dict[str, Any]:

@@ -168,7 +168,7 @@ function curvesIn(host, words, refresh) {
   }
 
   function draw() {
-    if (drawing) return;
+    if (drawing || !host.clientWidth) return; // as soon as there is room for it, the observer below draws
     drawing = true;
     requestAnimationFrame(() => { drawing = false; charts.forEach(plot); charts.forEach(show); back.disabled = !zoomed(); });
   }

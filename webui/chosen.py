@@ -56,7 +56,7 @@ def preset_of(settings: dict[str, Any]) -> str:
 
 
 def overrides(shared: Shared, data: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    """What the form's values and the chosen files lay over the preset; DataError if a file is not ours to read."""
+    """What the form's values and the chosen files lay over the preset; UserError if a file is not ours to read."""
     data = FRESH | data
     chosen = {"files": shared.files(data["files"])}
     if data["held_out"]:
@@ -65,4 +65,5 @@ def overrides(shared: Shared, data: dict[str, Any], values: dict[str, Any]) -> d
     read = forms.read(values)
     if "against" in read.get("data", {}):
         chosen["against"] = shared.files(read["data"]["against"])
+    shared.tasks(read.get("evaluate", {}).get("tasks", ()))
     return shared.own(read | {"data": read.get("data", {}) | chosen})

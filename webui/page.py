@@ -35,6 +35,7 @@ from webui import (
 )
 from webui.addresses import Addresses
 from webui.language import t
+from webui.programs.mcp import welcome_mcp
 from webui.render.parts import PAGES, header
 from webui.render.visitors import forgetful, signed_in_by_password
 from webui.sessions import Sessions
@@ -61,6 +62,30 @@ element.querySelector('.skip').addEventListener('click', event => {
 """
 DAY = 24 * 60 * 60
 SIGN_IN_WORDS = "Sign in with Hugging Face"
+# One comes back to where one was. The Hub's page is taller than its frame on a Space, which is told so, as gradio tells it.
+LEAVE = """where => {
+  const door = new URL(where || 'login/huggingface', document.baseURI);
+  door.searchParams.set('_target_url', location.pathname + location.search);
+  window.parent?.postMessage({type: 'SET_SCROLLING', enabled: true}, '*');
+  setTimeout(() => location.assign(door), 500);
+}"""
+
+# Names that gradio gives to its own parts, in English for everybody; only who listens to the page meets them.
+NAMES = """
+const names = Object.entries({
+  'Click to upload or drop files': CLICK, 'Reset to default value': RESET,
+  'number input for': NUMBER, 'range slider for': SLIDER,
+}).filter(([said, meant]) => said !== meant);
+const rename = () => names.forEach(([said, meant]) => {
+  for (const name of ['aria-label', 'title'])
+    for (const part of document.querySelectorAll(`[${name}^="${said}"]`))
+      part.setAttribute(name, part.getAttribute(name).replace(said, meant));
+});
+if (names.length) {
+  rename();
+  new MutationObserver(rename).observe(document.body, {childList: true, subtree: true, attributeFilter: ['aria-label']});
+}
+"""
 
 
 def build(shared: Shared, signing_in: bool = False) -> gr.Blocks:
@@ -97,7 +122,7 @@ def launch(
         for name in OWNERS_TOKENS:
             os.environ.pop(name, None)
     if mcp:
-        programs.welcome_mcp(shared.space is not None or bool(passwords))
+        welcome_mcp(signing_in=shared.space is not None or bool(passwords), share=share)
     page = build(shared, signing_in=bool(passwords))
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # gradio's own words on its tunnel
@@ -172,7 +197,7 @@ def _for_visitors(shared: Shared) -> list[Middleware]:
 
 
 def _furnish(path: str, shared: Shared, page: gr.Blocks, signing_in: bool) -> None:
-    html(header(path), js_on_load=SKIP)
+    html(header(path), js_on_load=SKIP + _names())
     if shared.space:
         _greet(shared.space, page)
     if signing_in:
@@ -185,21 +210,41 @@ def _furnish(path: str, shared: Shared, page: gr.Blocks, signing_in: bool) -> No
     ROOMS[path](shared, page)
 
 
+def _names() -> str:
+    said = {
+        "CLICK": language.js("Click to upload or drop files"),
+        "RESET": language.js("Reset to default value"),
+        "NUMBER": language.js("number input for"),
+        "SLIDER": language.js("range slider for"),
+    }
+    return functools.reduce(lambda script, each: script.replace(*each), said.items(), NAMES)
+
+
+class SignInButton(gr.LoginButton):
+    """For gradio a place where one signs in. Its own one tells in from out by its words, which are not in English for all."""
+
+    def activate(self) -> None:
+        pass
+
+    def get_block_name(self) -> str:
+        return "button"
+
+
 def _greet(space: visitors.Space, page: gr.Blocks) -> None:
     """Who one is here, and the button that changes it. Off a Space there is none: gradio's would make the start fail."""
     with gr.Row(elem_id="visitor"):
         shown = [html(elem_id="greeting")]
         if SIGN_IN:
             look = {"size": "sm", "variant": "secondary", "scale": 0}
-            button = gr.LoginButton(t(SIGN_IN_WORDS), elem_id="sign-in", **look)
-            button.load_event_to_attach = None  # gradio would attach it anew with every page, to all of them
-            shown.append(button)
+            button, where = SignInButton(t(SIGN_IN_WORDS), elem_id="sign-in", **look), nowhere()
+            button.click(None, where, None, js=LEAVE)
+            shown += [button, where]
     if visitors.keeping_place() is None:
         html(forgetful(), elem_id="forgetful")
 
     def greeting() -> list[Any]:
         visitor = visitors.current()
         words = t("Sign out ({name})", name=visitor.name) if visitor else t(SIGN_IN_WORDS)
-        return [space.greeting(), gr.update(value=words)][: len(shown)]
+        return [space.greeting(), gr.update(value=words), "logout" if visitor else ""][: len(shown)]
 
     page.load(greeting, None, shown, show_progress="hidden", api_visibility="private", queue=False)

@@ -3,18 +3,19 @@
 import base64
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import anyio.to_thread
 import gradio as gr
 from fastapi import Response
 from gradio.context import LocalContext
+from pydantic import BaseModel, Field, ValidationError
 
 from core.errors import RunError
 from core.publish.job import last
 from core.runs import jobs, naming, queue
 from webui import again
-from webui.board import Boards
+from webui.board import LONGEST_NAME, Asked, Boards
 from webui.chosen import chosen_data, chosen_settings
 from webui.language import js, t
 from webui.render import runs as render
@@ -80,6 +81,23 @@ ACTS = (
 )
 
 
+class Wanted(BaseModel):
+    """A piece of a file, as runs.js asks for it."""
+
+    run: str = Field(max_length=LONGEST_NAME)
+    file: Literal["log", "events"]
+    begin: int = Field(ge=0, le=2**53)
+
+
+def _read(folder: Path, wanted: Wanted) -> bytes:
+    try:
+        with (folder / FILES[wanted.file]).open("rb") as file:
+            file.seek(wanted.begin)
+            return file.read(PIECE)
+    except FileNotFoundError:
+        return b""
+
+
 def room(shared: Shared, page: gr.Blocks) -> None:
     boards = Boards()
     data, settings = chosen_data(), chosen_settings()
@@ -90,25 +108,29 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     async def news(asked: dict[str, Any], request: gr.Request) -> Response:
         """What is new, for runs.js."""
         LocalContext.request.set(request)  # so that a Space knows the visitor, as in an event
-        board = boards.of(shared.store.root, str(asked.get("run") or ""))
-        if asked.get("fresh"):
+        try:
+            wanted = Asked.model_validate(asked)
+        except ValidationError:
+            return Response(status_code=400)  # no page of ours asks like that
+        board = boards.of(shared.store.root, wanted.run)
+        if wanted.fresh:
             board.age()
         if not board.is_fresh():
             await anyio.to_thread.run_sync(board.make, shared.all)
-        return Response(board.news(asked), media_type="application/json")
+        return Response(board.news(wanted), media_type="application/json")
 
-    async def piece(asked: dict[str, Any], request: gr.Request) -> dict[str, str]:
-        """A piece of a file that the run has written; empty behind its end."""
+    async def piece(asked: dict[str, Any], request: gr.Request) -> Response:
+        """A piece of a file that the run has written, as {"base64": ...}; empty behind its end."""
         LocalContext.request.set(request)
-        run, begin = shared.find(str(asked["run"])), max(int(asked["begin"]), 0)
-        if run is None:
-            return {"base64": ""}
         try:
-            with (run.folder / FILES[asked["file"]]).open("rb") as file:
-                file.seek(begin)
-                return {"base64": base64.b64encode(file.read(PIECE)).decode()}
-        except FileNotFoundError:
-            return {"base64": ""}
+            wanted = Wanted.model_validate(asked)
+        except ValidationError:
+            return Response(status_code=400)
+        run = shared.find(wanted.run)
+        read = await anyio.to_thread.run_sync(_read, run.folder, wanted) if run else b""
+        return Response(
+            json.dumps({"base64": base64.b64encode(read).decode()}), media_type="application/json"
+        )
 
     html(_part("line"), elem_id="line")
     watcher = html(

@@ -14,6 +14,7 @@ from filelock import FileLock
 from core import children
 from core.errors import DataError
 from webui.language import t
+from webui.turns import is_whole
 
 MOST_LETTERS = 64  # of a name
 NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MOST_LETTERS - 1}}}")
@@ -47,7 +48,7 @@ class Sets:
         kept = self.path(name)
         if kept.exists():
             raise DataError(f"There is already a data set called {name}; choose another name.")
-        with cleaned(arguments, self.folder) as made:
+        with cleaned(arguments, self.folder) as made, self._lock(name):
             try:
                 kept.touch(exist_ok=False)  # of two who save under one name, one is told
             except FileExistsError:
@@ -62,9 +63,12 @@ class Sets:
 
         One that stands there already is not added again. DataError if it cannot be written; the set is then as it was.
         """
-        path, row = self.path(name), line.rstrip("\n").encode()
+        path = self.path(name)
+        if not is_whole(line):
+            raise DataError(f"{name} could not be added to: the text holds half of a character.")
+        row = line.rstrip("\n").encode()
         self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / f".{name}.lock"), path.open("a+b") as file:
+        with self._lock(name), path.open("a+b") as file:
             file.seek(0)
             last, rows, is_there = b"", 0, False
             for last in file:
@@ -75,6 +79,10 @@ class Sets:
             begin = b"" if last.endswith(b"\n") or not last else b"\n"
             _add(file, begin + row + b"\n", name)
             return rows + 1
+
+    def _lock(self, name: str) -> FileLock:
+        """Held by whoever writes the set of this name."""
+        return FileLock(self.folder / f".{name}.lock")
 
 
 def _add(file: BinaryIO, line: bytes, name: str) -> None:

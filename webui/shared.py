@@ -18,12 +18,14 @@ from typing import Any
 import gradio as gr
 
 from core.errors import DataError, RunError, UserError
+from core.evaluate.tasks import HARNESS, names
 from core.runs import Follower, Run, RunStore
 from core.runs.events import Progress
+from core.runs.jobs import DOWNLOADS
 from webui import visitors
 from webui.accounts import Accounts
 from webui.language import drawn, js, t
-from webui.render.parts import alert, size, text, waiting
+from webui.render.parts import alert, as_written, size, waiting
 from webui.sets import Sets
 from webui.talks import Talks
 from webui.visitors import Home, Own, Quota, Space
@@ -93,7 +95,7 @@ class Shared:
         self.limits = limits
         self._home = Home(store)
         self._talks = Talks()
-        self._followers: dict[tuple[Path, int], Follower] = {}
+        self._followers: dict[Path, tuple[tuple[int, int], Follower]] = {}
         self._reading = threading.Lock()
 
     @classmethod
@@ -120,6 +122,11 @@ class Shared:
         return self.home.uploads
 
     @property
+    def downloads(self) -> Path | None:
+        """Where a Space keeps what whoever asks fetches from the Hub; None elsewhere, which is the usual place."""
+        return self.store.root.resolve() / DOWNLOADS if self.space else None
+
+    @property
     def sets(self) -> Sets:
         return self.home.sets
 
@@ -143,13 +150,25 @@ class Shared:
 
     def progress(self, run: Run) -> Progress:
         """Where the run stands; reads only what is new since anyone last asked."""
-        # The inode tells a run from a later one of the same name.
-        key = (run.folder, (run.folder / "spec.yaml").stat().st_ino)
+        about = (run.folder / "spec.yaml").stat()
+        # They tell a run from a later one of the same name; the inode alone does not, ext4 gives it away again at once.
+        born = (about.st_ino, about.st_mtime_ns)
         with self._reading:
-            return self._followers.setdefault(key, Follower(run)).progress()
+            if self._followers.get(run.folder, (None,))[0] != born:
+                self._followers[run.folder] = born, Follower(run)
+            return self._followers[run.folder][1].progress()
 
     def all(self) -> list[tuple[Run, Progress]]:
-        return [(run, self.progress(run)) for run in self.store.all()]
+        store = self.store
+        found = [(run, self.progress(run)) for run in store.all()]
+        self._forget(store.root, {run.folder for run, _ in found})
+        return found
+
+    def _forget(self, root: Path, there: Collection[Path]) -> None:
+        """Follow no run any more that was in this folder and is gone."""
+        with self._reading:
+            for folder in [each for each in self._followers if each.parent == root and each not in there]:
+                del self._followers[folder]
 
     def trained(self) -> list[str]:
         return [run.name for run, progress in self.all() if progress.trained]
@@ -200,6 +219,18 @@ class Shared:
                 raise DataError(f"{Path(name).name} is no longer kept here; drop it on the Data page again.")
         return list(named or []) or [SAMPLE]
 
+    def tasks(self, named: Collection[str]) -> list[str]:
+        """The tasks that a browser or a program names, if the files among them are ours to read.
+
+        UserError, too, for a file of lm-eval's where several have accounts: it can name code to run.
+        """
+        for task in filter(visitors.is_program, named) if self.accounts else ():
+            raise UserError(
+                f"The task {task} is a file of lm-eval, which can run any code: on this page name one of lm-eval's own tasks."
+            )
+        self.files([task.removeprefix(HARNESS) for task in named if is_file(task)])
+        return list(named)
+
     def short(self, words: str) -> str:
         """Words in which a kept file is called what its owner calls it, without the folder it is kept in."""
         folder = re.escape(str(self.uploads))
@@ -221,15 +252,12 @@ class Shared:
         found = self.find(asked)
         if not asked or (found and (not trained or asked in self.trained())):
             return ""
+        name = as_written(asked)
         if found:
-            words = t(
-                "{name} is not trained to its end yet, so something else is shown here.", name=text(asked)
-            )
+            words = t("{name} is not trained to its end yet, so something else is shown here.", name=name)
         else:
-            yours = ", ".join(run.name for run in self.store.all()[:5]) or t("none yet")
-            words = t(
-                "There is no run called {name}; yours are: {yours}.", name=text(asked), yours=text(yours)
-            )
+            yours = ", ".join(as_written(run.name) for run in self.store.all()[:5]) or t("none yet")
+            words = t("There is no run called {name}; yours are: {yours}.", name=name, yours=yours)
         return f'<p class="alert" role="alert">{words}</p>'
 
     def find(self, name: str | None) -> Run | None:
@@ -244,6 +272,14 @@ class Shared:
         if not name:
             raise RunError("Choose a run first; it can be chosen once it is trained to its end.")
         return self.store.get(name)
+
+
+def is_file(task: str) -> bool:
+    """Whether a task is named by a file: of examples, or its own .yaml, or lm-eval's."""
+    if task.startswith(HARNESS):
+        return visitors.is_program(task)
+    outside = bool(Path(task).suffix) or "/" in task or "\\" in task
+    return task not in names() and (outside or Path(task).exists())
 
 
 def spoken(place: gr.HTML) -> Callable[[Callable], Callable]:

@@ -10,7 +10,6 @@ import gradio as gr
 from core import children, presets
 from core.errors import UserError
 from core.runs import jobs
-from core.runs.jobs import DOWNLOADS
 from core.spec import RunSpec
 from webui import forms, language, pasting, visitors
 from webui.chosen import FRESH, OTHER, chosen_data, chosen_settings, fresh, offered, overrides, preset_of
@@ -96,6 +95,20 @@ watch('value', mark);
 new MutationObserver(mark).observe(element.closest('.gradio-container') || document.body, {childList: true, subtree: true});
 mark();
 """
+# What somebody typed while the page was still being restored is put back over it.
+TYPING = """
+const typed = window.typedEarly = new Map();
+const read = field => field.type !== 'number' ? field.value : field.value ? Number(field.value) : null;
+const note = event => {
+  const block = event.target.closest('.block[id]');
+  if (block && event.target.matches('textarea, input:not([role])')) typed.set(block.id, read(event.target));
+};
+document.addEventListener('input', note, true);
+"""
+TYPED = """(...values) => {
+  const typed = window.typedEarly;
+  return %s.map((id, place) => typed.has(id) ? typed.get(id) : values[place]);
+}"""
 # Which fields are shown is said by a rule and not at the fields, which gradio draws anew.
 FIND = """
 const field = element.querySelector('input'), found = element.querySelector('output');
@@ -163,7 +176,9 @@ def room(shared: Shared, page: gr.Blocks) -> None:
                 fields |= forms.draw_others()
         with gr.Column(scale=2, min_width=320, elem_classes="aside"):
             name = gr.Textbox("", label=t("Name of the run"), max_lines=1, elem_id="run-name")
-            start = gr.Button(t(render.START), variant="primary", size="lg", elem_id="start")
+            start = gr.Button(
+                t(render.START), variant="primary", size="lg", interactive=False, elem_id="start"
+            )
             message = html(elem_id="message")
             with gr.Column(elem_classes="forecast", elem_id="forecast"):
                 html(f"<h2>{t('Before it starts')}</h2>")
@@ -182,7 +197,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
             )  # fmt: skip
             fill = gr.Button(t("Fill in the form"), elem_id="fill", scale=0, min_width=160)
         taken = html(elem_id="taken")
-    marks = html(render.marks(()), elem_id="marks", js_on_load=MARK)
+    marks = html(render.marks(()), elem_id="marks", js_on_load=TYPING + MARK)
     began, agreed = nowhere(), nowhere()
     paths = list(fields)
     labels = {path: forms.label(path) for path in paths}
@@ -197,9 +212,12 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     def restore(state: dict, stored: dict) -> dict:
         state = FRESH | state
         chosen, values = preset_of(stored), stored["values"]
-        return {preset: chosen, name: name_for(state), examples: offered(shared, state)} | fill_in(
-            chosen, values
-        )
+        return {
+            preset: chosen,
+            name: name_for(state),
+            examples: offered(shared, state),
+            start: gr.update(value=t(render.START), interactive=True),
+        } | fill_in(chosen, values)
 
     def fill_in(chosen: str, values: dict[str, Any]) -> dict:
         look = forms.as_preset(chosen)
@@ -266,10 +284,11 @@ def room(shared: Shared, page: gr.Blocks) -> None:
             yield {counting: "", planned: card.unset()}  # why is said beside the form
             return
         try:
+            if shared.space and visitors.current() is None and spec.model.base != "fable":
+                raise UserError(visitors.SIGN_IN_FIRST)  # what is on the Hub is fetched for nobody
             token = shared.token() if shared.space is None or visitors.current() else None
-            downloads = shared.store.root.resolve() / DOWNLOADS if shared.space else None
             words = [*render.arguments(chosen, changed), "--runs", str(shared.store.root)]
-            for seen in plans.answer(request.session_hash, question(spec), words, token, downloads):
+            for seen in plans.answer(request.session_hash, question(spec), words, token, shared.downloads):
                 if isinstance(seen, int):
                     yield {
                         counting: waiting(
@@ -333,7 +352,13 @@ def room(shared: Shared, page: gr.Blocks) -> None:
         event.then(preview, every, shown, **HIDDEN).then(**then_plan)
 
     everything = list(fields.values())
-    look(page.load(restore, [data, kept], [examples, preset, name, *everything], **HIDDEN))
+    restored = page.load(restore, [data, kept], [examples, preset, name, start, *everything], **HIDDEN)
+    typing = [name, *everything]
+    look(
+        restored.then(
+            None, typing, typing, js=TYPED % json.dumps([each.elem_id for each in typing]), **HIDDEN
+        )
+    )
     look(examples.input(choose, examples, [data, name], **HIDDEN))
     look(preset.input(show_preset, preset, everything, **HIDDEN))
     typed = [each.input for each in everything]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any, get_args
 
@@ -174,7 +175,7 @@ def recalled(kept: dict[str, Any], run: str | None) -> list[Turn]:
     try:
         turns = kept["turns"] if run and kept["run"] == run else []
         return [Turn(str(turn["question"]), _answers(turn["answers"]), _seed(turn)) for turn in turns]
-    except (AttributeError, KeyError, TypeError, ValueError):  # a browser sends what it likes
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):  # a browser sends what it likes
         return []
 
 
@@ -187,5 +188,7 @@ def _answers(kept: dict[str, Any]) -> dict[str, Said]:
 
 
 def _said(kept: dict[str, Any]) -> Said:
-    numbers = int(kept["tokens"]), float(kept["seconds"])
-    return Said(str(kept["text"]), kept["ended"], *numbers, str(kept.get("corrected", "")))
+    numbers, ended = (int(kept["tokens"]), float(kept["seconds"])), kept["ended"]
+    if not (ended is None or isinstance(ended, str)) or not isfinite(numbers[1]):
+        raise TypeError("no answer is kept so")
+    return Said(str(kept["text"]), ended, *numbers, str(kept.get("corrected", "")))

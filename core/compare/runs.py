@@ -111,6 +111,7 @@ def compare_runs(runs: Sequence[Run]) -> Compared:
     read_as = {run.name: counted_in(run) for run in runs}
     lines = tuple(_lines(reports, read_as))
     order, names = _sorted([run.name for run in runs], lines)
+    trained = {run.name for run in runs if run.final.is_dir()}
     unscored = [name for name in names if name not in reports]
     return Compared(
         runs=tuple(names),
@@ -124,7 +125,7 @@ def compare_runs(runs: Sequence[Run]) -> Compared:
             for name in names
             if (losses := [each.loss for each in progress[name].held_out if math.isfinite(each.loss)])
         },
-        remarks=(*unreadable, *_remarks(lines, unscored, {run.name: _data(run) for run in runs})),
+        remarks=(*unreadable, *_remarks(lines, unscored, trained, {run.name: _data(run) for run in runs})),
     )
 
 
@@ -377,7 +378,9 @@ def _data(run: Run) -> dict[str, str]:
     return json.loads(run.manifest.read_text("utf-8")).get("data", {})
 
 
-def _remarks(lines: Sequence[Line], unscored: Sequence[str], data: dict[str, dict[str, str]]) -> list[str]:
+def _remarks(
+    lines: Sequence[Line], unscored: Sequence[str], trained: set[str], data: dict[str, dict[str, str]]
+) -> list[str]:
     alike: dict[tuple[str, str], list[str]] = {}
     for line in lines:
         if line.unlike:
@@ -386,9 +389,11 @@ def _remarks(lines: Sequence[Line], unscored: Sequence[str], data: dict[str, dic
         f"{', '.join(dict.fromkeys(labels))} on {task} cannot be compared: {unlike}. No best is marked."
         for (task, unlike), labels in alike.items()
     ]
-    if unscored:
-        them = "it" if len(unscored) == 1 else "them"
-        found.append(f"{', '.join(unscored)}: not scored; `atelier evaluate {unscored[0]}` scores {them}.")
+    if can_be := [name for name in unscored if name in trained]:
+        them = "it" if len(can_be) == 1 else "them"
+        found.append(f"{', '.join(can_be)}: not scored; `atelier evaluate {can_be[0]}` scores {them}.")
+    if cannot_be := [name for name in unscored if name not in trained]:
+        found.append(f"{', '.join(cannot_be)}: not trained to the end, so there is nothing to score.")
     changed = [
         file for file in {name for of in data.values() for name in of}
         if len({of[file] for of in data.values() if file in of}) > 1

@@ -43,7 +43,7 @@ REPLACES: dict[What, tuple[str, ...]] = {
 @dataclass(frozen=True)
 class PlannedFile:
     path: str  # in the repository
-    size: int  # bytes
+    size: int  # bytes; 0 and not measured: not known before the file is made
     measured: bool = True  # false: from the number of parameters, as the file is not written yet
 
 
@@ -223,16 +223,18 @@ def as_dict(plan: PublishPlan) -> dict[str, Any]:
 
 def as_text(plan: PublishPlan) -> str:
     width = max(len(file.path) for file in plan.files)
-    about = {True: "", False: "  (about)"}
+
+    def how_large(file: PlannedFile) -> str:
+        if not file.size and not file.measured:
+            return f"{'':>9}  (made when it is pushed)"
+        return f"{in_bytes(file.size):>9}{'' if file.measured else '  (about)'}"
+
     seen = "as a pull request" if plan.pull_request else "private" if plan.private else "public"
     how = [seen, plan.what]
     return "\n".join(
         [
             f"To {plan.url}, {', '.join(how)}:",
-            *(
-                f"  {file.path:<{width}}  {in_bytes(file.size):>9}{about[file.measured]}"
-                for file in plan.files
-            ),
+            *(f"  {file.path:<{width}}  {how_large(file)}" for file in plan.files),
             *(f"· {check}" for check in plan.checks),
             *(f"! {warning}" for warning in plan.warnings),
             *([plan.refusal] if plan.refusal else []),

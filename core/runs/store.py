@@ -287,14 +287,18 @@ class RunStore:
     def move(self, run: Run, name: str) -> Run:
         """The run's folder under another name; see `naming.rename`, which looks whether that may be. RunError as `create`."""
         check_name(name)
+        there = self.root / name
+        # Where case does not count, Poems is there as soon as poems is. An empty folder would be replaced without a word.
+        if there.exists() and not there.samefile(run.folder):
+            raise RunError(f"There is already a folder called {name!r}; choose another name.")
         try:
             if name != run.name:
-                run.folder.rename(self.root / name)
+                run.folder.rename(there)
         except OSError as error:
-            if error.errno in TAKEN and (self.root / name).exists():
+            if error.errno in TAKEN and there.exists():
                 raise RunError(f"There is already a run called {name!r}; choose another name.") from None
             raise RunError(f"The folder {run.folder} cannot be renamed: {error.strerror}.") from None
-        return Run(self.root / name)
+        return Run(there)
 
     def free_name(self, stem: str) -> str:
         """A name no run has yet: `fables-en-1`, `fables-en-2`, ..."""

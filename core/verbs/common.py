@@ -29,7 +29,11 @@ line = App(
 app.command(line)
 
 Files = Annotated[
-    tuple[str, ...], Parameter(help="Files of examples (.jsonl), or sample:fables-en, sample:fables-fr.")
+    tuple[str, ...],
+    Parameter(
+        help="Files of examples (JSON lines, JSON, CSV, TSV, Parquet, text, Markdown), hf:OWNER/NAME of the Hub, or "
+        "sample:fables-en, sample:fables-fr."
+    ),
 ]
 Preset = Annotated[str, Parameter(help="What to start from: tiny, small or 3090.")]
 Config = Annotated[Path | None, Parameter(help="A YAML file of settings, laid over the preset.")]

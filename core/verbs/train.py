@@ -75,8 +75,8 @@ def train(
             )
         return 0
     if profile_start:
-        return _begin_measured(run, follow, json)
-    return carry_out(run, "train", follow, json)
+        return _with_next_steps(run, _begin_measured(run, follow, json), follow, json)
+    return _with_next_steps(run, carry_out(run, "train", follow, json), follow, json)
 
 
 @app.command
@@ -133,7 +133,7 @@ def resume(
     if wanted.progress().trained:
         raise UserError(f"The run {run!r} came to its end; there is nothing left to train.")
     agreed_to_go_on(wanted, yes)
-    return carry_out(wanted, "train", follow, json)
+    return _with_next_steps(wanted, carry_out(wanted, "train", follow, json), follow, json)
 
 
 @app.command
@@ -180,6 +180,15 @@ def reproduce(run: RunName, *, runs: Runs = Path("runs"), json: Json = False) ->
     found = compare(first, second)
     show_json(as_dict(found)) if json else print(as_text(found))
     return 0 if found.equal else 1
+
+
+def _with_next_steps(run: Run, status: int, follow: bool, json: bool) -> int:
+    """The status; whoever has watched the training to its end is told what came of it, and what can be done now."""
+    if follow and not json and run.progress().state == "finished":
+        from core.show import next_steps
+
+        print(next_steps(run))
+    return status
 
 
 def _begin_measured(run: Run, follow: bool, json: bool) -> int:

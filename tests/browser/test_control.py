@@ -35,7 +35,7 @@ def paused(app):
 
 
 def test_a_paused_run_shows_its_answers_and_warnings_and_goes_on(app, paused, page):
-    page.goto(f"{app.url}/runs?run=tales")
+    page.goto(f"{app.url}/runs/tales")
     expect(page.locator("#status")).to_contain_text("Paused after step 4 of 8")
     expect(page.locator("#samples")).to_contain_text("A fox.")
     expect(page.get_by_label("Warning at step 4: Overfitting since step 4.")).to_be_visible()
@@ -47,7 +47,7 @@ def test_a_paused_run_shows_its_answers_and_warnings_and_goes_on(app, paused, pa
 
 
 def test_a_run_is_discarded_only_after_a_question(app, paused, page):
-    page.goto(f"{app.url}/runs?run=tales")
+    page.goto(f"{app.url}/runs/tales")
     page.once("dialog", lambda dialog: dialog.dismiss())
     page.click("#discard")
     page.wait_for_timeout(1500)
@@ -80,9 +80,9 @@ def test_the_line_is_rearranged_by_hand_and_the_hand_stays_where_it_is(app, page
 def test_a_run_that_ended_is_deleted_after_a_question(app, page):
     run = app.store.create("old", quick())
     run.events.append(Stopped(act="train"))
-    page.goto(f"{app.url}/runs?run=old")
+    page.goto(f"{app.url}/runs/old")
     page.once("dialog", lambda dialog: dialog.accept())
     page.click("#delete")
     until(lambda: not run.folder.exists(), 10)
-    expect(page.locator("#runs")).to_contain_text("There are no runs yet")
+    expect(page.locator("#runs").get_by_text("There are no runs yet")).to_be_visible()
     assert run.progress().state not in BUSY

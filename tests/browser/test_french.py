@@ -39,11 +39,10 @@ FRENCH = re.compile(
     r"jetons|ligne|lignes|perte|modèle|réglage)\b",
     re.IGNORECASE,
 )
-# The same in both: names of things, values of settings, code, what is quoted, and what gradio translates into no language.
+# The same in both: names of things, values of settings, code, and what is quoted.
 SAME = re.compile(
     r"Atelier|Hugging Face Hub|GitHub|[\w.-]+\.(?:jsonl?|csv|md|html|yaml|safetensors|jinja)\b|sample:[\w-]+|https?://\S+|"
-    r"\b[\w-]+(?:\.[\w-]+)+\b|\.model\b|\bpull request\b|nrefs:\S+|all-linear|\([\w-]+\)|None, True|«[^»]*»|`[^`]*`|"
-    r"Click to upload or drop files|Reset to default value|(?:number input|range slider) for",
+    r"\b[\w-]+(?:\.[\w-]+)+\b|\.model\b|\bpull request\b|nrefs:\S+|all-linear|\([\w-]+\)|None, True|«[^»]*»|`[^`]*`",
     re.IGNORECASE,
 )
 MESSY = """{"question": "Who led Alice?", "answer": "The White Rabbit."}

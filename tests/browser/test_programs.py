@@ -13,6 +13,7 @@ from core.runs.events import BUSY
 from tests.browser.conftest import App, begin
 from tests.conftest import until
 from webui import programs
+from webui.programs.acts import acts
 
 ROWS = [
     {"question": f"What is in jar {number}?", "answer": f"Jar {number} holds plums."} for number in range(24)
@@ -166,7 +167,7 @@ def test_an_mcp_client_finds_the_acts_as_tools_and_is_answered_in_json(tmp_path)
         tools, presets, wrong = asyncio.run(of_mcp(f"{app.url}/gradio_api/mcp/"))
     finally:
         app.close()
-    assert set(tools) == {name for group in programs.GROUPS.values() for name, _ in programs.acts(group)}
+    assert set(tools) == {name for group in programs.GROUPS.values() for name, _ in acts(group)}
     assert (
         tools["curves"]
         .inputSchema["properties"]["after_step"]["description"]

@@ -76,7 +76,7 @@ def test_a_planted_token_is_in_no_file_event_log_command_line_blob_or_browser(hu
         )  # fmt: skip
         assert trained.returncode == 0, trained.stdout + trained.stderr
         page = context.new_page()
-        page.goto(f"{app.url}/publish?run=told")
+        page.goto(f"{app.url}/publish/told")
         expect(page.locator("#account")).to_contain_text("Publishing as ada", timeout=60_000)
         hub.fault("POST", "/commit/", 403, message=f"{token} may not.")
         page.click("#show-plan")
@@ -87,7 +87,7 @@ def test_a_planted_token_is_in_no_file_event_log_command_line_blob_or_browser(hu
         expect(page.locator("#status")).to_contain_text("Published", timeout=90_000)
         kept = page.evaluate(KEPT)
         kept += [str(context.cookies()), str(context.storage_state())]
-        page.goto(f"{app.url}/runs?run=told")
+        page.goto(f"{app.url}/runs/told")
         expect(page.locator("#status")).to_contain_text("Published")
         kept += page.evaluate(KEPT)
     repo = hub.repos["models", "ada/tales"]

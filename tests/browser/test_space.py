@@ -74,9 +74,9 @@ def test_without_signing_in_one_looks_around_and_talks_to_the_demo(space, page):
     expect(page.locator("#summary")).to_contain_text("atelier train")
     page.click("#start")
     expect(page.locator("#message")).to_contain_text("Sign in with your Hugging Face account first")
-    page.goto(f"{space.url}/publish?run=demo")
+    page.goto(f"{space.url}/publish/demo")
     expect(page.locator("#account")).to_contain_text("Sign in with your Hugging Face account first")
-    page.goto(f"{space.url}/chat?run=demo")
+    page.goto(f"{space.url}/chat/demo")
     expect(page.locator("#run input")).to_have_value("demo")
     expect(page.locator("#memory")).to_contain_text("Not loaded yet")
     page.wait_for_timeout(500)
@@ -102,12 +102,12 @@ def test_from_signing_in_to_a_repository_of_ones_own_and_out_again(space, page, 
     expect(page.locator("#summary")).to_contain_text("--train.max_steps 3")
     page.fill("#run-name input, #run-name textarea", "mine")
     page.click("#start")
-    page.wait_for_url("**/runs?run=mine")
+    page.wait_for_url("**/runs/mine")
     expect(page.locator("#status")).to_contain_text("The training is done: 3 steps", timeout=120_000)
     run = RunStore(space.folder / "runs" / "ada").get("mine")
     assert RunStore(space.folder / "runs").all() == []
 
-    page.goto(f"{space.url}/publish?run=mine")
+    page.goto(f"{space.url}/publish/mine")
     expect(page.locator("#account")).to_contain_text("ada")
     page.fill("#to input, #to textarea", "ada/tales")
     page.click("#show-plan")
@@ -128,22 +128,23 @@ def test_from_signing_in_to_a_repository_of_ones_own_and_out_again(space, page, 
 
     other = chromium.new_context().new_page()
     complaints = watch(other)
-    other.goto(f"{space.url}/runs?run=mine")
-    expect(other.locator("#message")).to_contain_text("There is no run called 'mine'")
+    other.goto(f"{space.url}/runs/mine")
+    expect(other.locator("#unknown")).to_have_text("There is no run called mine; yours are: demo.")
     sign_in(space, other, "bob")
-    expect(other.locator("#runs")).to_contain_text("There are no runs yet")
+    expect(other.locator("#runs").get_by_text("There are no runs yet")).to_be_visible()
     for room in ROOMS:
-        other.goto(f"{space.url}/{room}?run=mine")
+        other.goto(f"{space.url}/{room and f'{room}/mine'}")
         expect(other.locator("#greeting")).to_contain_text("Signed in as bob")
         other.wait_for_timeout(500)
         assert not re.search(r"\bada\b", other.locator(".gradio-container").inner_text())
     assert ours(complaints) == []
     other.context.close()
 
-    page.goto(f"{space.url}/runs?run=mine")
+    page.goto(f"{space.url}/runs/mine")
     expect(page.locator("#sign-in")).to_have_text("Sign out (ada)")
     page.locator("#sign-in").click()
     expect(page.locator("#greeting")).to_contain_text("You are looking around")
+    expect(page.locator("#status h2")).to_have_text("demo")
     expect(page.locator("#runs")).not_to_contain_text("mine")
     assert run.progress().trained
 

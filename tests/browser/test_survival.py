@@ -19,7 +19,7 @@ def test_tabs_reloads_and_a_killed_server_leave_a_run_as_it_is(app, context):
     run = begin(app, "tales", steps=400)
     first, second = context.new_page(), context.new_page()
     complaints = watch(first)
-    first.goto(f"{app.url}/runs?run=tales")
+    first.goto(f"{app.url}/runs/tales")
     expect(first.locator("#status")).to_contain_text(STEP)
     second.goto(f"{app.url}/runs")
     expect(second.locator("#status h2")).to_have_text("tales")
@@ -34,7 +34,7 @@ def test_tabs_reloads_and_a_killed_server_leave_a_run_as_it_is(app, context):
     at_death = run.progress().step
     until(lambda: run.progress().step > at_death, 60)
     app.start()
-    first.goto(f"{app.url}/runs?run=tales")
+    first.goto(f"{app.url}/runs/tales")
     expect(first.locator("#status")).to_contain_text(STEP)
     assert step_shown(first) > at_death
 

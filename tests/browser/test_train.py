@@ -137,6 +137,15 @@ def test_a_field_that_differs_from_the_preset_says_so_and_can_be_set_back(shown,
     expect(page.locator(SUMMARY)).to_contain_text("--train.max_steps 7")
 
 
+def test_what_is_typed_while_the_page_is_still_loading_stays_and_is_marked(shown, page):
+    page.goto(f"{shown.url}/train")
+    page.fill("#train-epochs input", "3")
+    expect(page.locator("#start")).to_be_enabled()
+    expect(page.locator(SUMMARY)).to_contain_text("--train.epochs 3")
+    expect(page.locator("#train-epochs .differs")).not_to_have_count(0)
+    expect(page.locator("#train-epochs input")).to_have_value("3")
+
+
 def test_a_pasted_command_fills_the_form_and_gives_the_same_command_back(shown, page):
     line = (
         "atelier train sample:fables-fr --preset small --method.rank 8 --template.system 'Answer in one line.' "
@@ -204,7 +213,7 @@ def test_two_presses_lead_from_nothing_to_a_run_at_work(app, page):
     page.goto(app.url)
     page.click("#use")
     page.click("#start")
-    page.wait_for_url("**/runs*fables-en-1")
+    page.wait_for_url("**/runs/fables-en-1")
     assert app.store.get("fables-en-1").progress().state in ("queued", "running")
 
 

@@ -39,7 +39,7 @@ def test_from_a_messy_file_to_a_published_model(app, hub, page, tmp_path):
     expect(page.locator("#summary")).to_contain_text("--train.max_steps 60")
     page.click("#start")
 
-    page.wait_for_url("**/runs?run=jars-1")
+    page.wait_for_url("**/runs/jars-1")
     expect(page.locator("#status")).to_contain_text("of 60", timeout=60_000)
     page.reload()
     expect(page.locator("#status h2")).to_have_text("jars-1")
@@ -48,7 +48,7 @@ def test_from_a_messy_file_to_a_published_model(app, hub, page, tmp_path):
     page.get_by_role("link", name="See the scores").click()
     expect(page.locator("#scores .verdict h2")).not_to_be_empty()
 
-    page.goto(f"{app.url}/chat?run=jars-1")
+    page.goto(f"{app.url}/chat/jars-1")
     expect(page.locator("#memory")).to_contain_text("Not loaded yet")
     page.fill("#question textarea", "What is in jar 3?")
     page.click("#ask")
@@ -58,7 +58,7 @@ def test_from_a_messy_file_to_a_published_model(app, hub, page, tmp_path):
     page.click("#unload")
     expect(page.locator("#memory")).to_contain_text("Not loaded yet")
 
-    page.goto(f"{app.url}/publish?run=jars-1")
+    page.goto(f"{app.url}/publish/jars-1")
     expect(page.locator("#account")).to_contain_text("Publishing as ada")
     expect(page.get_by_label("The whole model, merged")).to_be_checked()
     page.fill("#to input, #to textarea", "ada/jars")
@@ -71,7 +71,7 @@ def test_from_a_messy_file_to_a_published_model(app, hub, page, tmp_path):
 
 def test_a_refused_publication_is_one_sentence_and_can_be_tried_again(shown, page):
     """This server has no token at all."""
-    page.goto(f"{shown.url}/publish?run=full")
+    page.goto(f"{shown.url}/publish/full")
     expect(page.get_by_label("The whole model, merged")).to_be_checked()
     page.fill("#to input, #to textarea", "ada/full")
     page.click("#show-plan")

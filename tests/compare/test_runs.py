@@ -55,6 +55,7 @@ def scored(
 def make(store):
     def made(name: str, *tasks: TaskReport, **settings):
         run = store.create(name, RunSpec.from_dict({"data": {"files": ["sample:fables-en"]}} | settings))
+        run.final.mkdir()
         if tasks:
             write(run, Report(name, "fable", "x", ("base", "tuned"), 0.0, tasks))
         return run
@@ -153,6 +154,15 @@ def test_a_run_without_scores_or_with_a_broken_report_is_named_and_the_others_ar
     assert set(compared.lines[0].cells) == {"a"}
     assert "not a report of an evaluation" in compared.remarks[0]
     assert "b, c: not scored" in compared.remarks[1]
+
+
+def test_of_a_run_that_is_not_trained_it_is_not_said_that_it_can_be_scored(make):
+    runs = [make("a", scored([0.1] * 8)), make("b"), make("c")]
+    runs[1].final.rmdir()
+    assert compare_runs(runs).remarks == (
+        "c: not scored; `atelier evaluate c` scores it.",
+        "b: not trained to the end, so there is nothing to score.",
+    )
 
 
 def test_data_that_changed_between_runs_is_said(make):

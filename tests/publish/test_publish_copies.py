@@ -211,6 +211,8 @@ def test_the_plan_says_what_was_compared_or_that_it_will_be(copied):
     planned = plan(copied, "ada/tales", "merged")
     assert "merged was opened again and compared with the tuned model" in planned.checks[0]
     assert planned.checks[0] in as_text(planned)
+    (curve,) = [line for line in as_text(planned).splitlines() if "curve.png" in line]
+    assert curve.split(maxsplit=1)[1] == "(made when it is pushed)"
     assert "opened again and compared" in plan(copied, "ada/tales", "gguf", quantization=["q4_0"]).checks[0]
     with pytest.raises(PublishError, match="leave out the branch"):
         plan(copied, "ada/tales", "merged", branch="a", pull_request=True)

@@ -4,11 +4,12 @@ import json
 import math
 
 import pytest
+from pydantic import ValidationError
 
 from core.runs import RunStore
 from core.runs.events import Begun, Queued, Stepped
 from tests.conftest import quick
-from webui.board import Board
+from webui.board import Asked, Board
 from webui.render.charts import MOST, Curves, ticks
 
 
@@ -97,7 +98,8 @@ def test_whatever_a_browser_asks_for_is_answered(asked):
     assert Curves().news(asked) is None or Curves().news(asked)["step"] == []
 
 
-def test_a_board_sends_each_part_once_and_the_log_to_who_has_it_open(tmp_path):
+def test_a_board_sends_each_part_once_and_the_log_to_who_has_it_open(tmp_path, monkeypatch):
+    monkeypatch.setattr("webui.board.AGED", -1)  # seconds: everything is looked at anew
     store = RunStore(tmp_path)
     run = store.create("tales", quick())
     run.events.append(Queued(act="train"))
@@ -107,7 +109,7 @@ def test_a_board_sends_each_part_once_and_the_log_to_who_has_it_open(tmp_path):
     def news(**asked):
         board.age()
         board.make(lambda: [(each, each.progress()) for each in store.all()])
-        return json.loads(board.news(asked))
+        return json.loads(board.news(Asked.model_validate(asked)))
 
     first = news()
     assert {"status", "acts", "order", "row:tales", "samples"} <= first["parts"].keys()
@@ -120,6 +122,20 @@ def test_a_board_sends_each_part_once_and_the_log_to_who_has_it_open(tmp_path):
     assert second["curves"]["loss"]["mean"] == [1.0]
     assert news(at=second["at"], log="")["parts"] == {"console": "begin"}
     assert news(at="of another server.3")["parts"].keys() >= first["parts"].keys()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"run": "x" * 10**6},
+        {"curves": [1]},
+        {"at": "1." + "9" * 5000},
+        *({"curves": {"window": each}} for each in (["a", "b"], [1], {"0": 1})),
+    ],
+)
+def test_what_no_page_asks_is_refused_before_anything_is_made_for_it(asked):
+    with pytest.raises(ValidationError):
+        Asked.model_validate(asked)
 
 
 @pytest.mark.parametrize(

@@ -4,23 +4,31 @@ import inspect
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from core.errors import RunError, UserError
+from core.runs.jobs import DOWNLOADS
 from tests.browser.conftest import ROOT
 from tests.webui.people import Person, contents
-from tests.webui.test_visitors import SECRET, ada, bob, place  # noqa: F401 (fixtures)
-from webui import programs, visitors
+from tests.webui.test_visitors import SECRET, ada, asking, bob, place, shared, space  # noqa: F401 (fixtures)
+from webui import page, programs, visitors
 from webui.page import build
-from webui.shared import Shared
+from webui.programs.acts import acts
+from webui.programs.data import Data
+from webui.programs.mcp import EXTRA, welcome_mcp
+from webui.programs.reference import reference
+from webui.programs.talking import conversation
+from webui.programs.training import Training
+from webui.shared import Limits, Shared
 
 DOCUMENTED = Path(ROOT, "docs", "programs.md").read_text("utf-8")
-ACTS = {name: act for group in programs.GROUPS.values() for name, act in programs.acts(group)}
+ACTS = {name: act for group in programs.GROUPS.values() for name, act in acts(group)}
 
 
 def test_the_reference_is_what_the_docstrings_say():
-    assert DOCUMENTED.endswith("# Reference\n\n" + programs.reference() + "\n"), (
+    assert DOCUMENTED.endswith("# Reference\n\n" + reference() + "\n"), (
         "replace what stands after `# Reference` in docs/programs.md by what `python -m webui.programs` prints"
     )
 
@@ -43,7 +51,7 @@ def test_a_conversation_is_taken_apart_into_turns():
         {"role": "assistant", "content": "I."},
         {"role": "user", "content": "Why?"},
     ]
-    system, turns, question = programs.conversation(said, "base")
+    system, turns, question = conversation(said, "base")
     assert (system, question) == ("Be brief.", "Why?")
     assert [(turn.question, turn.answers["base"].text) for turn in turns] == [("Who?", "I.")]
 
@@ -52,16 +60,23 @@ def test_a_conversation_is_taken_apart_into_turns():
 def test_messages_that_are_no_conversation_are_refused(roles):
     names = {"u": "user", "a": "assistant", "s": "system"}
     with pytest.raises(RunError, match="must be a conversation that ends with a question"):
-        programs.conversation([{"role": names.get(each, each), "content": "x"} for each in roles], "tuned")
+        conversation([{"role": names.get(each, each), "content": "x"} for each in roles], "tuned")
 
 
 def test_mcp_is_refused_in_one_sentence_where_it_cannot_be_had(monkeypatch):
     with pytest.raises(UserError, match="let in whoever has no password"):
-        programs.welcome_mcp(signing_in=True)
+        welcome_mcp(signing_in=True)
     monkeypatch.setitem(sys.modules, "mcp", None)
-    with pytest.raises(UserError, match=f"not installed: pip install {programs.EXTRA}$"):
-        programs.welcome_mcp(signing_in=False)
-    assert programs.EXTRA in Path(ROOT, "requirements-extras.txt").read_text()
+    with pytest.raises(UserError, match=f"not installed: pip install {EXTRA}$"):
+        welcome_mcp(signing_in=False)
+    assert EXTRA in Path(ROOT, "requirements-extras.txt").read_text()
+
+
+def test_tools_are_not_offered_at_a_public_address(tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "build", lambda *_, **__: pytest.fail("the page was built"))
+    where = {"host": "127.0.0.1", "port": 0, "root_path": "", "share": True}
+    with pytest.raises(UserError, match="--mcp does not go with --share: anybody who has the public address"):
+        page.launch(tmp_path, **where, browser=False, passwords={}, limits=Limits(2**20, 9), mcp=True)
 
 
 # On a Space
@@ -137,3 +152,18 @@ def test_ones_own_is_there_for_ones_own_program(place, ada):  # noqa: F811
     assert "nothing else on its disk" in asked(
         ada, "train", files=["sample:fables-en"], settings={"model.base": "/etc"}
     )
+
+
+def test_what_is_fetched_for_a_program_lies_with_its_visitor(shared, monkeypatch):  # noqa: F811
+    homes = []
+
+    def begun(*_, env, **__):
+        homes.append(env.get("HF_HOME"))
+        raise UserError("This is far enough.")
+
+    monkeypatch.setattr("core.children.subprocess", SimpleNamespace(Popen=begun, DEVNULL=None))
+    with asking("ada"):
+        for act in (Data(shared).check_data, Training(shared).plan):
+            with pytest.raises(UserError, match="far enough"):
+                act(["sample:fables-en"])
+        assert homes == 2 * [str(shared.store.root.resolve() / DOWNLOADS)]

@@ -28,6 +28,11 @@ def text(value: object) -> str:
     return value if isinstance(value, Static) else escape(str(value), quote=True)
 
 
+def as_written(value: object) -> str:
+    """The same as HTML that says that it is in no language of the page, so that browsers do not translate it either."""
+    return f'<span translate="no">{text(value)}</span>'
+
+
 def said(sentence: str) -> str:
     """A sentence of core's in the reader's language, as HTML in which what stands between backticks is set as code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", text(language.said(sentence)))

@@ -10,7 +10,7 @@ from core.runs.events import Noted, Progress, Sampled
 from core.runs.queue import ON_ACCELERATOR
 from webui import language
 from webui.language import number, t
-from webui.render.parts import address, count, duration, hint, said, section, table, text
+from webui.render.parts import address, as_written, count, duration, hint, said, section, table, text
 
 STATES = {
     "new": "not started",
@@ -279,7 +279,7 @@ def samples(progress: Progress) -> str:
     for each in progress.samples:
         by_question.setdefault(each.question, []).append(each)
     drawn = "".join(
-        f'<h3 class="question">{text(question)}</h3>'
+        f'<h3 class="question" translate="no">{text(question)}</h3>'
         + table(
             ("#" + t("Step"), t("Answer")),
             ((number(each.step), _answer(each)) for each in answers),
@@ -294,7 +294,8 @@ def _answer(sample: Sampled) -> str:
     cut = (
         "" if sample.ended == "turn" else f' <small title="evaluate.max_new_tokens">… {t("cut off")}</small>'
     )
-    return f"<p>{text(sample.answer.strip()) or '<small>' + t('nothing') + '</small>'}{cut}</p>"
+    answer = sample.answer.strip()
+    return f"<p>{as_written(answer) if answer else '<small>' + t('nothing') + '</small>'}{cut}</p>"
 
 
 def notes_of_act(progress: Progress) -> str:
