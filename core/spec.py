@@ -67,6 +67,7 @@ class TokenizerContract(Section):
     eos_id: int | None = Field(None, ge=0, description="Id of the token that ends a text.")
 
 
+LONGEST_SAID = 200  # characters of a value in a sentence
 CONTRACTS = {
     "sp32k": TokenizerContract(
         kind="sentencepiece", vocabulary_size=32_000, pad_id=0, unk_id=1, bos_id=2, eos_id=3
@@ -489,13 +490,19 @@ def _sentence(error: dict[str, Any], spec: type[Section]) -> str:
     if error["type"] == "extra_forbidden":
         known = [*spec.model_fields, *settings(spec), *_nested(spec)]
         near = difflib.get_close_matches(path, known, n=1)
-        return f"There is no setting {path!r}." + (f" Did you mean {near[0]!r}?" if near else "")
+        return f"There is no setting {_given(path)}." + (f" Did you mean {near[0]!r}?" if near else "")
     if error["type"] == "model_type":
-        return f"{path} must hold settings by name, not {error['input']!r}."
+        return f"{path} must hold settings by name, not {_given(error['input'])}."
     given = error.get("input")
     choices = error.get("ctx", {}).get("expected", "")
     near = difflib.get_close_matches(
-        str(given), [c.strip("'") for c in choices.replace(" or ", ", ").split(", ")], n=1
+        str(given)[:LONGEST_SAID], [c.strip("'") for c in choices.replace(" or ", ", ").split(", ")], n=1
     )
     problem = error["msg"][0].lower() + error["msg"][1:]
-    return f"{path} is {given!r}: {problem}." + (f" Did you mean {near[0]!r}?" if near else "")
+    return f"{path} is {_given(given)}: {problem}." + (f" Did you mean {near[0]!r}?" if near else "")
+
+
+def _given(value: Any) -> str:
+    """A value as it was written, as much of it as belongs in a sentence."""
+    written = repr(value)
+    return written if len(written) <= LONGEST_SAID else f"{written[:LONGEST_SAID]}…"

@@ -24,10 +24,17 @@ class _NoStubs(MetaPathFinder):
 
         def load_and_mend(module: ModuleType) -> None:
             load(module)
-            module.create_or_modify_pyi = lambda *_: None
+            _mend(module)
 
         found.loader.exec_module = load_and_mend
         return found
 
 
-sys.meta_path.insert(0, _NoStubs())
+def _mend(module: ModuleType) -> None:
+    module.create_or_modify_pyi = lambda *_: None
+
+
+if "gradio.component_meta" in sys.modules:  # somebody else has imported gradio before
+    _mend(sys.modules["gradio.component_meta"])
+else:
+    sys.meta_path.insert(0, _NoStubs())

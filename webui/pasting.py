@@ -14,7 +14,10 @@ from core.spec import RunSpec, merge, sentences
 
 WHAT = "What was pasted"  # names it in errors
 LONGEST = 50_000  # characters
-PRESET = re.compile(r"^#.*--preset[ =](\S+?)[:.,]?\s*$", re.MULTILINE)  # as our YAML says it
+PRESET = re.compile(
+    r"# Laid over --preset (\S{1,64})[^\S\n]*(?:\n|\Z)"
+)  # the first line, as our YAML says it
+LONGEST_WORD = 100  # characters of a number, or of a name in an error
 VERBS = ("train", "plan")
 
 
@@ -89,16 +92,44 @@ def _words(pasted: str) -> list[str]:
     return words
 
 
+class _Settings(yaml.SafeLoader):
+    """YAML without what settings have no need of, and by which a short text becomes a huge one."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            name = self.peek_event().anchor
+            raise SpecError(f"{WHAT} repeats a part by its name, *{name[:LONGEST_WORD]}: write the part out.")
+        return super().compose_node(parent, index)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        digits = len(self.construct_scalar(node))
+        if digits > LONGEST_WORD:
+            raise SpecError(f"{WHAT} has a number of {digits:,} digits: no setting is that large.")
+        return super().construct_yaml_int(node)
+
+
+_Settings.add_constructor("tag:yaml.org,2002:int", _Settings.construct_yaml_int)
+
+
 def _yaml(pasted: str, preset: str) -> Pasted:
-    try:
-        values = yaml.safe_load(pasted)
-    except yaml.YAMLError as error:
-        first = str(error).splitlines()[0]
-        raise SpecError(f"{WHAT} is neither a command that begins with atelier, nor YAML: {first}.") from None
+    values = _loaded(pasted)
     if values is not None and not isinstance(values, dict):
         raise SpecError(
             f"{WHAT} is neither a command that begins with atelier, nor settings such as `train.epochs: 3`."
         )
-    named = PRESET.search(pasted)
+    named = PRESET.match(pasted)
     translated = nested(values or {}, WHAT)
     return Pasted(named[1] if named else preset, translated.values, remarks=translated.remarks)
+
+
+def _loaded(pasted: str) -> Any:
+    try:
+        return yaml.load(pasted, _Settings)  # noqa: S506 (a SafeLoader)
+    except RecursionError:
+        raise SpecError(f"{WHAT} holds lists within lists, more than settings have.") from None
+    except yaml.YAMLError as error:
+        first = str(error).splitlines()[0]
+        raise SpecError(f"{WHAT} is neither a command that begins with atelier, nor YAML: {first}.") from None
+    # What its readers of dates, and of a tag such as !!bool, let out.
+    except (AttributeError, LookupError, OverflowError, ValueError) as error:
+        raise SpecError(f"{WHAT} holds a value that is not what it says to be: {error}.") from None

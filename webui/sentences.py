@@ -15,6 +15,11 @@ from functools import cached_property, lru_cache
 from string import Formatter
 
 WEAK = 6  # letters: with fewer, as in `{} of {}`, a template would find itself in texts of others
+LONGEST = 2_000  # characters of a text, or of a line of a longer one, that is read
+MOST_PARTS = 30  # of such a text
+AHEAD = 8  # parts that may be one sentence
+DEEPEST = 12  # sentences within sentences
+MOST_READ = 150_000  # characters for one text, every part that is looked at counted: at most 50 ms
 LONG = 400  # letters of a text that is a list, or a value with a remark; longer ones are sentences
 NO_BREAK = "\u00a0"
 _LETTER = re.compile(r"[^\W\d_]")
@@ -55,34 +60,96 @@ class Template:
 
 
 class Catalogue:
-    """Sentences of one language by the English ones. `numbers` writes a text's numbers as that language does.
+    """Sentences of one language by the English ones. `numbers` writes a text's numbers as that language does."""
+
+    def __init__(self, sentences: Mapping[str, str], numbers: Callable[[str], str] = str) -> None:
+        self.sentences = sentences
+        self.numbers = numbers
+        self._short = lru_cache(maxsize=5_000)(self._read)
+
+    def translated(self, text: str) -> str:
+        """The text in the other language, as far as its parts are known; what is very long stays as it is."""
+        return self._short(text) if len(text) <= LONGEST else self._read(text)
+
+    def _read(self, text: str) -> str:
+        reading = _Reading(self)
+        if _is_short(text):
+            return _like(text, reading.translated(text))
+        return "".join(_like(line, reading.translated(line)) for line in text.splitlines(keepends=True))
+
+    def found(self, text: str) -> Iterator[tuple[Template, list[str]]]:
+        """Sentences with gaps that this may be, the most particular first, and what stands in the gaps."""
+        return _Reading(self).found(text)
+
+    def exactly(self, text: str) -> str | None:
+        return self.sentences.get(text) or self.sentences.get(text[0].lower() + text[1:])
+
+    def templates_for(self, text: str) -> list[Template]:
+        """Those whose rarest word is in the text, the most particular first."""
+        by_word, others = self._templates
+        found = [each for word in set(_WHOLE.findall(text)) for each in by_word.get(word, ())]
+        return [template for _, template in sorted([*found, *others], key=lambda ranked: ranked[0])]
+
+    @cached_property
+    def _templates(self) -> tuple[dict[str, list[tuple[int, Template]]], list[tuple[int, Template]]]:
+        """Sentences with gaps, each with its rank, by their rarest word; and those that have no whole word."""
+        made = [_template(key, text) for key, text in self.sentences.items() if "{}" in key]
+        made.sort(key=_particular, reverse=True)
+        words = [_words(template) for template in made]
+        often = Counter(word for each in words for word in each)
+        by_word: dict[str, list[tuple[int, Template]]] = defaultdict(list)
+        others: list[tuple[int, Template]] = []
+        for ranked, each in zip(enumerate(made), words, strict=True):
+            (by_word[min(each, key=often.__getitem__)] if each else others).append(ranked)
+        return by_word, others
+
+
+class _Reading:
+    """One text that is being translated: what has been looked at so far, for no more work than it is worth.
 
     `known(text)` is the text in the other language, or None if a word of it that may be core's is not known.
     """
 
-    def __init__(self, sentences: Mapping[str, str], numbers: Callable[[str], str] = str) -> None:
-        self._sentences = sentences
-        self._numbers = numbers
-        self.known = lru_cache(maxsize=20_000)(self._known)
-        self.translated = lru_cache(maxsize=5_000)(lambda text: _like(text, self._translated(text)))
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._seen: dict[str, str | None] = {}
+        self._read = 0
+        self._depth = 0
+
+    def known(self, text: str) -> str | None:
+        self._read += 10 if text in self._seen else len(text)
+        if text not in self._seen:
+            if self._read > MOST_READ or self._depth >= DEEPEST:
+                return None
+            self._depth += 1
+            self._seen[text] = self._known(text)
+            self._depth -= 1
+        return self._seen[text]
 
     def _known(self, text: str) -> str | None:
         if (bare := text.strip()) != text:
             inner = self.known(bare) if bare else ""
             return None if inner is None else text.replace(bare, inner, 1) if bare else text
         if not _WORD.search(text):
-            return self._numbers(text)
-        found = self._exactly(text) or self._filled(text) or self._in_turn(text)
+            return self._catalogue.numbers(text)
+        found = self._catalogue.exactly(text) or self._filled(text) or self._in_turn(text)
         if found is None and len(text) < LONG:
             found = self._listed(text) or self._amount(text) or self._remarked(text)
         return found
 
-    def _translated(self, text: str) -> str:
-        """The text in the other language, as far as its parts are known."""
+    def translated(self, text: str) -> str:
+        if self._read > MOST_READ or self._depth >= DEEPEST or not _is_short(text):
+            return text
         if (known := self.known(text)) is not None:
             return known
+        self._depth += 1
+        said = self._in_pieces(text)
+        self._depth -= 1
+        return said
+
+    def _in_pieces(self, text: str) -> str:
         if (bare := text.strip()) != text:
-            return text.replace(bare, self._translated(bare), 1)
+            return text.replace(bare, self.translated(bare), 1)
         around = [(template, gaps) for template, gaps in self.found(text) if not template.weak]
         within = [each for each in around if not any(map(self._swallowed, each[1]))]
         if within:
@@ -94,9 +161,6 @@ class Catalogue:
         """Whether the end of a sentence is in it, and perhaps another sentence."""
         return _SENTENCE.search(gap) is not None and self.known(gap) is None
 
-    def _exactly(self, text: str) -> str | None:
-        return self._sentences.get(text) or self._sentences.get(text[0].lower() + text[1:])
-
     def _filled(self, text: str) -> str | None:
         """By the most particular template of which every gap is known. One that leaves the end of the sentence to its last
         gap comes after the others: it is more likely a part of one."""
@@ -105,7 +169,7 @@ class Catalogue:
         return self._fill(*(whole or known)[0]) if known else None
 
     def found(self, text: str) -> Iterator[tuple[Template, list[str]]]:
-        for template in self._templates_for(text):
+        for template in self._catalogue.templates_for(text):
             if (gaps := template.gaps(text)) is not None:
                 for at, literal in enumerate(template.literals[1:-1]):
                     if not literal.strip():  # nothing between two gaps, or a space
@@ -117,7 +181,7 @@ class Catalogue:
         return template.translated.format(*filled)
 
     def _gap(self, gap: str) -> str:
-        return gap if _in_quotes(gap) else self._translated(gap)
+        return gap if _in_quotes(gap) else self.translated(gap)
 
     def _plain(self, gap: str) -> bool:
         """Whether this is a value, or known."""
@@ -159,7 +223,7 @@ class Catalogue:
     def _longest(self, parts: list[str], at: int) -> tuple[int, str | None]:
         """Where the longest known text that begins at this part ends, though not all parts at once; None for what is not
         known."""
-        for end in range(len(parts) if at else len(parts) - 2, at, -2):
+        for end in range(min(at + 2 * AHEAD - 1, len(parts) if at else len(parts) - 2), at, -2):
             part = "".join(parts[at:end])
             if (found := self.known(part)) is not None:
                 return end, found
@@ -174,40 +238,21 @@ class Catalogue:
         for between in ("; ", ", ", " and ", " or "):
             parts = list(_items(text, between))
             if len(parts) > 1 and all(map(self._plain, parts)):
-                joined = self._sentences.get(between.strip())
+                joined = self._catalogue.sentences.get(between.strip())
                 return (f" {joined} " if joined else between).join(map(self._gap, parts))
         return None
 
     def _amount(self, text: str) -> str | None:
         """A number with what it counts: `60% English`."""
         found = _AMOUNT.fullmatch(text)
-        what = found and (self._exactly(found[2]) or self.known(found[2]))
-        return f"{self._numbers(found[1])} {what}" if what else None
+        what = found and (self._catalogue.exactly(found[2]) or self.known(found[2]))
+        return f"{self._catalogue.numbers(found[1])} {what}" if what else None
 
     def _remarked(self, text: str) -> str | None:
         """A value with a remark in brackets behind it."""
         found = _REMARKED.fullmatch(text)
         remark = found and self._plain(found[1]) and self.known(found[2])
         return f"{self._gap(found[1])} ({remark})" if remark else None
-
-    def _templates_for(self, text: str) -> list[Template]:
-        """Those whose rarest word is in the text, the most particular first."""
-        by_word, others = self._templates
-        found = [each for word in set(_WHOLE.findall(text)) for each in by_word.get(word, ())]
-        return [template for _, template in sorted([*found, *others], key=lambda ranked: ranked[0])]
-
-    @cached_property
-    def _templates(self) -> tuple[dict[str, list[tuple[int, Template]]], list[tuple[int, Template]]]:
-        """Sentences with gaps, each with its rank, by their rarest word; and those that have no whole word."""
-        made = [_template(key, text) for key, text in self._sentences.items() if "{}" in key]
-        made.sort(key=_particular, reverse=True)
-        words = [_words(template) for template in made]
-        often = Counter(word for each in words for word in each)
-        by_word: dict[str, list[tuple[int, Template]]] = defaultdict(list)
-        others: list[tuple[int, Template]] = []
-        for ranked, each in zip(enumerate(made), words, strict=True):
-            (by_word[min(each, key=often.__getitem__)] if each else others).append(ranked)
-        return by_word, others
 
 
 def _template(key: str, translated: str) -> Template:
@@ -222,6 +267,10 @@ def _template(key: str, translated: str) -> Template:
         weak=len(_LETTER.findall("".join(literals))) < WEAK,
         kept=tuple(_is_name(before, after) for before, after in zip(literals, literals[1:], strict=False)),
     )
+
+
+def _is_short(text: str) -> bool:
+    return len(text) <= LONGEST and len(_ENDS.findall(text)) < MOST_PARTS
 
 
 def _is_name(before: str, after: str) -> bool:

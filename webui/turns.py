@@ -189,6 +189,6 @@ def _answers(kept: dict[str, Any]) -> dict[str, Said]:
 
 def _said(kept: dict[str, Any]) -> Said:
     numbers, ended = (int(kept["tokens"]), float(kept["seconds"])), kept["ended"]
-    if not (ended is None or isinstance(ended, str)) or not isfinite(numbers[1]):
-        raise TypeError("no answer is kept so")
+    if not (ended is None or isinstance(ended, str)) or not all(map(isfinite, numbers)):
+        raise ValueError(kept)
     return Said(str(kept["text"]), ended, *numbers, str(kept.get("corrected", "")))

@@ -290,7 +290,7 @@ class RunStore:
         there = self.root / name
         # Where case does not count, Poems is there as soon as poems is. An empty folder would be replaced without a word.
         if there.exists() and not there.samefile(run.folder):
-            raise RunError(f"There is already a folder called {name!r}; choose another name.")
+            raise RunError(f"There is already a run called {name!r}; choose another name.")
         try:
             if name != run.name:
                 run.folder.rename(there)

@@ -129,7 +129,7 @@ def page(context) -> Iterator[Page]:
 
 
 # What gradio says when one leaves a page that was still asking the server for something.
-LEAVING = re.compile(r"AbortError|Connection errored out")
+LEAVING = re.compile(r"AbortError|Connection errored out|ERR_INCOMPLETE_CHUNKED_ENCODING|network error$")
 
 
 def watch(page: Page) -> list[str]:

@@ -111,7 +111,10 @@ def test_below_a_path_behind_a_proxy_that_strips_it_every_page_and_address_works
     with running(tmp_path, options=["--root-path", "/atelier"]) as app, proxy(app.url, "/atelier") as url:
         page = context.new_page()
         complaints = watch(page)
-        page.on("response", lambda answer: answer.status < 400 or complaints.append(f"{answer.status} {answer.url}"))
+        page.on(
+            "response",
+            lambda answer: answer.status < 400 or complaints.append(f"{answer.status} {answer.url}"),
+        )
         page.goto(f"{url}/atelier/runs?run=full")
         expect(page).to_have_url(f"{url}/atelier/runs/full")
         expect(page.locator("#status h2")).to_have_text("full")

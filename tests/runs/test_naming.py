@@ -67,6 +67,13 @@ def test_what_is_at_work_waits_or_would_be_missed_is_not_renamed(store, tales, a
     assert not list(store.root.glob("*/.deleted"))  # what was refused can still be started
 
 
+def test_a_folder_that_is_there_is_not_replaced_though_it_is_empty(store, tales):
+    (store.root / "ada").mkdir()
+    with pytest.raises(RunError, match="already a run called 'ada'"):
+        naming.rename(tales, "ada")
+    assert [run.name for run in store.all()] == ["tales"] and not list((store.root / "ada").iterdir())
+
+
 def test_a_note_is_kept_in_the_runs_folder_until_it_is_emptied(store, tales, say):  # noqa: F811
     assert "has no note" in say("note", "tales")[1]
     assert say("note", "tales", "Too slow; half the rate: é")[0] == 0

@@ -10,7 +10,9 @@ from core.errors import RunError, UserError
 from core.runs import RunStore
 from tests.conftest import quick
 from webui import accounts
-from webui.shared import Shared
+from webui.chosen import FRESH, overrides
+from webui.programs.acts import asked
+from webui.shared import SAMPLE, Shared
 
 
 @contextmanager
@@ -55,6 +57,30 @@ def test_a_setting_that_names_a_folder_of_somebody_elses_is_refused(shared, way)
     with asking("bob"):
         values = {"model": {"base": f"{shared.accounts._root}/bob/mine/final"}}
         assert shared.own(values) is values
+
+
+@pytest.mark.parametrize("way", ["file://{root}/ada/poems", "x:{root}/bob/a:{root}/ada/poems"])
+def test_a_folder_of_somebody_elses_is_refused_within_other_words_too(shared, way):
+    root = shared.accounts._root
+    with asking("bob"):
+        with pytest.raises(UserError, match="somebody else's runs"):
+            shared.own({"model": {"base": way.format(root=root)}})
+        shared.own({"model": {"base": f"file://{root}/bob/mine"}, "publish": {"to": f"{root}-of-others/x"}})
+
+
+def test_a_task_is_no_file_of_the_servers_nor_code_for_lm_eval(shared, tmp_path):
+    file = tmp_path / "task.yaml"
+    file.write_text("{}\n")
+    with asking("bob"):
+        kept = shared.keep(str(file))
+        for name in ("/etc/passwd", str(file), f"lm-eval:{file}", f"lm-eval:{kept}"):
+            with pytest.raises(UserError, match=r"not among the files|which can run any code"):
+                overrides(shared, FRESH, {"evaluate.tasks": name})
+            with pytest.raises(UserError, match=r"not among the files|which can run any code"):
+                asked(shared, [SAMPLE], "tiny", {"evaluate.tasks": [name]})
+        fine = [kept, "held-out", "lm-eval:hellaswag"]
+        assert overrides(shared, FRESH, {"evaluate.tasks": "\n".join(fine)})["evaluate"]["tasks"] == fine
+        assert list(asked(shared, [SAMPLE], "tiny", {"evaluate.tasks": fine})[0].evaluate.tasks) == fine
 
 
 @pytest.mark.parametrize("name", [None, "eve", "../ada"])

@@ -1,6 +1,7 @@
 """The form is made from the settings, and what it says is what the shell would say."""
 
 import shlex
+import time
 
 import pytest
 
@@ -188,6 +189,47 @@ def test_a_command_over_several_lines_with_a_name_and_without_its_verb():
 def test_what_cannot_be_followed_is_a_sentence_that_names_it(pasted, said):
     with pytest.raises(SpecError, match=said):
         pasting.read(pasted, "tiny")
+
+
+BOMB = "a: &a [x, x, x]\n" + "".join(
+    f"{b}: &{b} [*{a}, *{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    "pasted, said",
+    [
+        (BOMB + "train.epochs: *i\n", r"repeats a part by its name, \*a"),
+        ("train: " + "[" * 5000, "lists within lists"),
+        ("train.epochs: 2001-99-01", "not what it says to be: month must be in"),
+        ("train.epochs: " + "9" * 5000, "number of 5,000 digits"),
+        ("batch_size: 0x" + "f" * 5000, "number of 5,002 digits"),
+        ("train.epochs: !!bool perhaps", "not what it says to be"),
+        ("train.epochs: !!timestamp never", "not what it says to be"),
+        ("train.epochs: " + "1:" * 1000 + "1.5", "not what it says to be"),
+    ],
+    ids=["names", "lists", "date", "digits", "hexadecimal", "tag", "time", "sexagesimal"],
+)
+def test_yaml_made_to_bring_the_page_down_is_a_sentence(pasted, said):
+    with pytest.raises(SpecError, match=said) as refused:
+        pasting.read(pasted, "tiny")
+    assert len(str(refused.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "pasted", ["train.epochs: {}", "train: {}", "train:\n  {}: 1", "atelier train --train.epochs {}"]
+)
+def test_a_long_value_is_cut_in_what_is_said_of_it(pasted):
+    with pytest.raises(SpecError) as refused:
+        pasting.read(pasted.format("x" * 1000), "tiny")
+    assert len(str(refused.value)) < 400
+
+
+def test_a_preset_is_named_by_the_first_line_alone():
+    for pasted in ("# " + "--preset=x" * 4900 + " a\n", "train.epochs: 2\n# Laid over --preset small\n"):
+        began = time.monotonic()
+        assert pasting.read(pasted, "tiny").preset == "tiny"
+        assert time.monotonic() - began < 2
 
 
 def test_nothing_where_the_preset_has_something_cannot_be_said_by_a_field():

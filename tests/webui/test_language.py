@@ -4,6 +4,7 @@ their values in them."""
 import re
 import subprocess
 import sys
+import time
 from collections import Counter, defaultdict
 from string import Formatter
 
@@ -263,6 +264,33 @@ def test_what_is_not_known_stays_english():
         language.french("Nobody ever said this here, of all things.")
         == "Nobody ever said this here, of all things."
     )
+
+
+SIZES = "".join(
+    f"size mismatch for layers.{n}.weight: copying a param with shape torch.Size([64, 64]) from checkpoint, the shape in "
+    "current model is torch.Size([128, 64]).\n"
+    for n in range(600)
+)
+
+
+@pytest.mark.parametrize(
+    "english",
+    [
+        SIZES, ("the run of it and that, or this; " * 30 + "\n") * 95, "The run is not there. " * 4500, "a b or " * 280,
+        "a b or " * 14000, "x (" * 33000, "x is y: " * 30, ("is " + "of the run {} " * 140 + "\n") * 50, "\n" * 100_000,
+        "9" * 100_000, "1,111." * 16_000, "the run \ud800 " * 9000, "a. " * 28,
+    ],
+    ids=range(13),
+)  # fmt: skip
+def test_a_text_of_any_length_and_make_is_read_at_once(english):
+    began = time.monotonic()
+    assert language.french(english)
+    assert time.monotonic() - began < 2
+
+
+def test_the_lines_of_a_long_text_are_in_french_each_by_itself():
+    said = in_french(f"{'x' * 5000}\nThere is no preset 'huge'; there are tiny.\n\n{'y' * 5000}\n")
+    assert said == f"{'x' * 5000}\nIl n’y a pas de préréglage 'huge' ; il y a tiny.\n\n{'y' * 5000}\n"
 
 
 @pytest.mark.parametrize(

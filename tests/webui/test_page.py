@@ -1,5 +1,12 @@
 """The whole page as it is assembled: its addresses, and what programs may call."""
 
+import subprocess
+import sys
+
+import pytest
+
+from core.runs.jobs import child_environment
+from webui.addresses import _asked
 from webui.page import ROOMS, build
 from webui.render.parts import PAGES, header
 from webui.shared import Shared
@@ -19,3 +26,24 @@ def test_the_header_says_where_one_is():
 def test_looking_waits_for_nobody(store):
     looks = [event for event in build(Shared(store)).fns.values() if event.api_name.startswith("look")]
     assert looks and all(not event.queue and event.concurrency_limit is None for event in looks)
+
+
+@pytest.mark.parametrize(
+    "query, runs",
+    [
+        ("run=full&run=lora", ["full", "lora"]),
+        ("run=..&run=logout", ["logout"]),
+        ("run=.&x=1", None),
+        ("x=1", None),
+    ],
+)
+def test_an_earlier_address_of_a_run_leads_to_no_other_page(query, runs):
+    found = _asked({"query_string": query.encode()})
+    assert (found[0] if found else None) == runs
+
+
+def test_no_type_stub_is_written_beside_the_code_whoever_imports_gradio_first(tmp_path):
+    made = "import gradio, inspect, webui, sys\nsys.path.insert(0, sys.argv[1])\nimport own"
+    (tmp_path / "own.py").write_text("import gradio as gr\n\nclass Own(gr.Button):\n    EVENTS = ['click']\n")
+    subprocess.run([sys.executable, "-c", made, tmp_path], check=True, env=child_environment(None))
+    assert [each.name for each in tmp_path.iterdir() if each.suffix == ".pyi"] == []

@@ -11,10 +11,12 @@ import pytest
 from core.errors import RunError, UserError
 from core.runs.jobs import DOWNLOADS
 from tests.browser.conftest import ROOT
+from tests.conftest import quick
 from tests.webui.people import Person, contents
 from tests.webui.test_visitors import SECRET, ada, asking, bob, place, shared, space  # noqa: F401 (fixtures)
 from webui import page, programs, visitors
 from webui.page import build
+from webui.programs import runs
 from webui.programs.acts import acts
 from webui.programs.data import Data
 from webui.programs.mcp import EXTRA, welcome_mcp
@@ -167,3 +169,11 @@ def test_what_is_fetched_for_a_program_lies_with_its_visitor(shared, monkeypatch
             with pytest.raises(UserError, match="far enough"):
                 act(["sample:fables-en"])
         assert homes == 2 * [str(shared.store.root.resolve() / DOWNLOADS)]
+
+
+def test_of_a_log_no_more_is_told_than_a_page_can_hold(store, monkeypatch):
+    monkeypatch.setattr(runs, "MOST_OF_A_LOG", 4)
+    run = store.create("poems", quick())
+    run.console.write_text("one\ntwo\n")
+    act = runs.Runs(Shared(store)).log
+    assert (act("poems", 10**12), act("poems", 2), act("poems", -1)) == ("two\n", "o\n", "")

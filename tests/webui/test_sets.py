@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -33,7 +34,7 @@ def test_a_saved_set_is_clean_and_has_its_report_beside_it(shared, file):
     assert json.loads(kept.with_suffix(".report.json").read_text())["rejected"] == 1
     assert kept.with_suffix(".report.md").read_text().startswith("# Data report")
     assert shared.sets.names() == ["jars"] and shared.files([str(kept)]) == [str(kept)]
-    assert sorted(path.name for path in shared.sets.folder.iterdir()) == [
+    assert sorted(path.name for path in shared.sets.folder.glob("[!.]*")) == [
         "jars.jsonl",
         "jars.report.json",
         "jars.report.md",
@@ -84,6 +85,26 @@ def test_a_row_is_added_whole_or_not_at_all_and_never_to_the_end_of_another(shar
     with pytest.raises(DataError, match=r"^jars could not be added to: No space left"):
         shared.sets.append("jars", '{"a": 3}\n')
     assert path.read_text() == '{"a": 1}\n{"a": 2}\n'
+
+
+def test_a_row_that_is_added_while_the_set_is_being_saved_is_in_it(shared, file, monkeypatch):
+    replace, adding = Path.replace, threading.Thread(target=shared.sets.append, args=("jars", '{"a": 1}\n'))
+
+    def slow(made, kept):
+        adding.start()
+        adding.join(0.5)
+        return replace(made, kept)
+
+    monkeypatch.setattr(Path, "replace", slow)
+    shared.sets.save("jars", [str(file)])
+    adding.join()
+    assert shared.sets.path("jars").read_text().splitlines()[-1] == '{"a": 1}'
+
+
+def test_a_row_with_half_of_a_character_is_not_added(shared):
+    with pytest.raises(DataError, match="half of a character"):
+        shared.sets.append("jars", '{"a": "\ud800"}\n')
+    assert shared.sets.names() == []
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,26 @@ def test_progress_follows_a_run_and_does_not_take_a_new_run_for_an_old_one(share
     keeping_the_inode_busy.unlink()
 
 
+def test_a_new_run_that_got_the_inode_of_an_old_one_of_its_name_is_not_taken_for_it(shared, store):
+    run = store.create("poems", quick())
+    run.events.append(Begun(total_steps=7))
+    assert shared.progress(run).total_steps == 7
+    kept = (run.folder / "spec.yaml").rename(store.root / "old.yaml")
+    shutil.rmtree(run.folder)
+    run = store.create("poems", quick())
+    kept.write_bytes((run.folder / "spec.yaml").read_bytes())
+    kept.replace(run.folder / "spec.yaml")
+    assert shared.progress(run).total_steps == 0
+
+
+def test_a_run_that_is_gone_is_followed_no_more(shared, store):
+    run, other = store.create("poems", quick()), store.create("tales", quick())
+    assert len(shared.all()) == 2
+    shutil.rmtree(run.folder)
+    shared.all()
+    assert list(shared._followers) == [other.folder]
+
+
 def test_what_the_page_shows_already_is_not_sent_again():
     seen, first, second = only_news(["one", True], None)
     assert (first, second["visible"]) == ("one", True)

@@ -145,7 +145,10 @@ def test_a_conversation_is_the_same_after_a_reload_and_another_runs_is_not_shown
 
 @pytest.mark.parametrize(
     "sent", [{}, [], None, {"run": "poems"}, {"run": "poems", "turns": 3}, {"run": "poems", "turns": [{"question": 1}]},
-             {"run": "poems", "turns": [{"question": "?", "answers": {"tuned": {"text": "a"}}}]}]
+             {"run": "poems", "turns": [{"question": "?", "answers": {"tuned": {"text": "a"}}}]},
+             *({"run": "poems", "turns": [{"question": "?", "answers": {"tuned": {"text": "a", "ended": "turn", "tokens": 2,
+                                                                                  "seconds": 0.5} | odd}}]}
+               for odd in ({"ended": {}}, {"tokens": float("inf")}, {"tokens": 10**400}, {"seconds": float("nan")}))]
 )  # fmt: skip
 def test_what_a_browser_did_not_keep_so_is_no_conversation(sent):
     assert recalled(sent, "poems") == []

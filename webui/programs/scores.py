@@ -10,7 +10,7 @@ from core.evaluate.tasks import built_in, names
 from core.runs import jobs
 from core.spec import RunSpec, merge
 from webui.evaluate import report_of
-from webui.programs.acts import Acts, Told, is_file, told
+from webui.programs.acts import Acts, Told, told
 
 
 class Scores(Acts):
