@@ -13,7 +13,7 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	tests/install-browser
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 	PYTHONPATH=$(CURDIR)/$(VENV)/extras $(BIN)/python -m pytest -m extras tests/train tests/evaluate tests/browser/test_programs.py
 
 # GGUF files read by llama.cpp itself, which is compiled here first: a quarter of an hour, and cmake and a compiler.

@@ -123,7 +123,7 @@ def test_a_saved_set_is_there_after_a_reload_and_on_the_train_page(app, page, tm
     page.goto(f"{app.url}/train")
     page.click("#data-set input")
     page.get_by_role("option", name="my-jars").click()
-    expect(page.locator("#summary .plan")).to_contain_text("my-jars.jsonl")
+    expect(page.locator("#what")).to_contain_text("my-jars.jsonl")
     page.reload()
     expect(page.locator("#data-set input")).to_have_value("my-jars")
     page.goto(app.url)
