@@ -135,7 +135,7 @@ def test_a_question_is_edited_answered_again_corrected_kept_as_a_file_and_learne
     page.fill("#question textarea", "Why?")
     page.click("#ask")
     answered(page, 2)
-    page.wait_for_function("before => localStorage['atelier.chat'] !== before", arg=before)  # kept once it is answered
+    page.wait_for_function("before => localStorage['atelier.chat'] !== before", arg=before)
     page.reload()
     expect(page.locator(".turn")).to_have_count(2)
     expect(page.locator("section.file")).to_contain_text("He was <i>late</i>.")
