@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,19 @@ class Asked:
         except subprocess.TimeoutExpired:
             return False
         return True
+
+    def seconds_passing(
+        self, look: float, wanted: Callable[[], bool], longest: float, too_long: str
+    ) -> Iterator[int]:
+        """Each second that has passed, until the process has ended or its answer is not wanted any more; looks every `look`
+        seconds. UserError, with the sentence `too_long`, after `longest` seconds."""
+        told = 0
+        while not self.done(look) and wanted():
+            if self.seconds > longest:
+                raise UserError(too_long)
+            if self.seconds > told + 1:
+                told = int(self.seconds)
+                yield told
 
     def answer(self) -> dict[str, Any]:
         """What it printed, as `ask` returns and raises it."""

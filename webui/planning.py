@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from core import children
-from core.errors import UserError
 
 LOOK = 0.1  # seconds between two looks whether there is a plan, or another question
 SETTLED = 0.4  # seconds without a change until a plan is begun: nobody waits for one while typing
@@ -72,15 +71,11 @@ class Plans:
         self, page: str, question: Question, arguments: list[str], token: str | None, downloads: Path | None
     ) -> Iterator[int | Seen]:
         with children.Asked("plan", *arguments, token=token, downloads=downloads) as asked:
-            seconds = 0
-            while not asked.done(LOOK):
-                if self._wanted.get(page) != question:
-                    return
-                if asked.seconds > LONGEST:
-                    raise UserError(TOO_LONG)
-                if asked.seconds > seconds + 1:
-                    seconds = int(asked.seconds)
-                    yield seconds
+            yield from asked.seconds_passing(
+                LOOK, lambda: self._wanted.get(page) == question, LONGEST, TOO_LONG
+            )
+            if not asked.done(0):
+                return
             seen = asked.answer()
         with self._changing:
             _put(self._known, question, (time.monotonic(), seen))

@@ -1,27 +1,20 @@
 """Several people with passwords: what is one's is nobody else's, and one alone has what the shell has."""
 
-from contextlib import contextmanager
-
 import gradio as gr
 import pytest
-from gradio.context import LocalContext
 
 from core.errors import RunError, UserError
 from core.runs import RunStore
 from tests.conftest import quick
+from tests.webui.answering import answering
 from webui import accounts
 from webui.chosen import FRESH, overrides
 from webui.programs.acts import asked
 from webui.shared import SAMPLE, Shared
 
 
-@contextmanager
 def asking(name: str | None):
-    before = LocalContext.request.set(gr.Request(username=name))
-    try:
-        yield
-    finally:
-        LocalContext.request.reset(before)
+    return answering(gr.Request(username=name))
 
 
 @pytest.fixture

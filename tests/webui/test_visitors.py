@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import gradio as gr
 import pytest
-from gradio.context import LocalContext
 from gradio_client import Client
 from starlette.middleware import Middleware
 
@@ -18,6 +17,7 @@ from core.runs.events import Finished, Queued, Stopped
 from tests.browser.conftest import App
 from tests.conftest import bystander, quick
 from tests.hub import Hub
+from tests.webui.answering import answering
 from tests.webui.people import Person, contents
 from webui import visitors
 from webui.page import build
@@ -54,11 +54,8 @@ def asking(name: str | None, **more) -> Iterator[None]:
     request = gr.Request(
         request=SimpleNamespace(scope={"session": session}, headers={}), session_hash=f"page of {name}"
     )
-    before = LocalContext.request.set(request)
-    try:
+    with answering(request):
         yield
-    finally:
-        LocalContext.request.reset(before)
 
 
 @pytest.fixture
@@ -138,12 +135,8 @@ def test_an_expired_sign_in_is_told_from_none(shared):
     found = sessions.find("key")
     assert "hf_of_ada" not in str(found)
     request = gr.Request(request=SimpleNamespace(scope={"session": found}))
-    before = LocalContext.request.set(request)
-    try:
-        with pytest.raises(UserError, match="Your sign-in has expired: sign in again"):
-            shared.may_work()
-    finally:
-        LocalContext.request.reset(before)
+    with answering(request), pytest.raises(UserError, match="Your sign-in has expired: sign in again"):
+        shared.may_work()
     with asking(None), pytest.raises(UserError, match="^Sign in with your Hugging Face account first"):
         shared.may_work()
 

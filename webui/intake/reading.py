@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from core import children
-from core.errors import UserError
 
 LOOK = 0.2  # seconds between two looks whether there is an answer, or another question
 LONGEST = 15 * 60  # seconds until reading is given up
@@ -34,15 +33,9 @@ class Readings:
             self._asked[page] = question
         try:
             with children.Asked(*arguments) as asked:
-                seconds = 0
-                while not asked.done(LOOK):
-                    if self._asked.get(page) != question:
-                        return
-                    if asked.seconds > LONGEST:
-                        raise UserError(TOO_LONG)
-                    if asked.seconds > seconds + 1:
-                        seconds = int(asked.seconds)
-                        yield seconds
+                yield from asked.seconds_passing(
+                    LOOK, lambda: self._asked.get(page) == question, LONGEST, TOO_LONG
+                )
                 if self._asked.get(page) == question:
                     yield asked.answer()
         finally:

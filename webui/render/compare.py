@@ -10,7 +10,7 @@ from core.data.remarks import visible
 from webui.language import number, t
 from webui.render.data import file_name
 from webui.render.evaluate import in_brackets, say
-from webui.render.parts import INTERVALS, count, hint, plain, section, table, text
+from webui.render.parts import INTERVALS, as_written, count, hint, plain, section, table, text
 
 FEW = "Choose two runs or more above to put them side by side; start them on the Train page."
 _UNLIKE = re.compile(
@@ -60,7 +60,7 @@ def task(compared: Compared, label: str, lines: list[Line]) -> str:
         say=say,
     )
     rows = [
-        (_name(run), *(_cell(line, run) for line in lines))
+        (as_written(run), *(_cell(line, run) for line in lines))
         for run in compared.runs
         if any(run in line.cells for line in lines)
     ]
@@ -98,7 +98,7 @@ def settings_and_cost(compared: Compared) -> str:
         for path, values in compared.differing.items()
     ]
     heads = ("#" + t(head.capitalize()) for head in words.COST_HEADS)
-    costs = [(_name(run), *(text(say(each)) for each in row)) for run, *row in words.cost_rows(compared)]
+    costs = [(as_written(run), *(text(say(each)) for each in row)) for run, *row in words.cost_rows(compared)]
     return (
         section(t("Settings that differ"))
         + (table((t("Setting"), *compared.runs), rows, "differing") if rows else hint(t("None.")))
@@ -109,11 +109,7 @@ def settings_and_cost(compared: Compared) -> str:
 
 def _plain(value: object) -> str:
     """A setting's value, which may be a person's words; a dash for none."""
-    return f'<span translate="no">{text(visible(plain(value)) or "–")}</span>'
-
-
-def _name(run: str) -> str:
-    return f'<span translate="no">{text(run)}</span>'
+    return as_written(visible(plain(value)) or "–")
 
 
 def retrieval(found: Comparison) -> str:
@@ -178,7 +174,7 @@ def _row(found: Comparison, row: Row) -> str:
 def _from(passage: Shown) -> str:
     return t(
         "{file}, line {n}",
-        file=f'<span translate="no">{text(file_name(passage.file))}</span>',
+        file=as_written(file_name(passage.file)),
         n=number(passage.first),
     )
 

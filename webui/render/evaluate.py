@@ -8,7 +8,7 @@ from core.evaluate.reports import plots, words
 from webui import language
 from webui.language import number, t
 from webui.render.data import file_name, source_words
-from webui.render.parts import INTERVALS, count, hint, said, section, table, text
+from webui.render.parts import INTERVALS, as_written, count, hint, said, section, table, text
 
 ENDED = {
     "turn": "ended its turn",
@@ -125,7 +125,7 @@ def by_source(score: Score | None, found: Sequence[Sourced]) -> str:
         return ""
     rows = (
         (
-            f'<span translate="no">{text(file_name(each.source))}</span>',
+            as_written(file_name(each.source)),
             number(each.score.n),
             in_brackets(each.score.base),
             in_brackets(each.score.tuned),

@@ -251,8 +251,7 @@ def _published(seen: Seen, spec: RunSpec) -> str:
     found = seen["publishing"] or {"findings": [], "refusal": None}
     items = [("bad", found["refusal"])] if found["refusal"] else []
     items += [("bad", each["text"]) for each in found["findings"] if each["warning"]]
-    listed = "".join(f"<li class={sign}>{said(sentence)}</li>" for sign, sentence in items)
-    return words + (f'<ul class="checks">{listed}</ul>' if listed else "")
+    return words + _checks(items)
 
 
 def _warnings(seen: Seen) -> str:
