@@ -1,27 +1,31 @@
 """What was computed once and would be computed again: folders named by what they were made from.
 
     with making("tokens", key) as folder: ...      found("tokens", key) -> that folder, from now on
+    values("shapes", key, make) -> what make() gave when it was first asked
 
 Everything in it can be deleted at any time. ATELIER_CACHE names another place than ~/.cache/atelier.
 """
 
 import atexit
+import json
 import os
 import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from core.errors import UserError
 
 HOME = "atelier-cache"  # below the place that is named, so that nothing of anybody else is ever touched
 ENTRY = re.compile(r"[0-9a-f]{32}")
 UNFINISHED = ".making-"
+VALUES = "values.json"  # of an entry that holds nothing else
 LIMIT = 20 * 2**30  # bytes; the entries that were used longest ago go first
 ABANDONED = 24 * 3600  # seconds after which an unfinished entry is nobody's any more
 
@@ -93,6 +97,19 @@ def making(kind: str, key: str) -> Iterator[Path]:
         if beside:
             shutil.rmtree(beside, ignore_errors=True)
     _make_room(parent / key)
+
+
+def values(kind: str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What JSON can hold, made if there is no such entry or somebody damaged it. What `make` raises is not kept."""
+    if entry := found(kind, key):
+        try:
+            return json.loads((entry / VALUES).read_text("utf-8"))
+        except (OSError, ValueError):
+            forget(entry)
+    made = make()
+    with making(kind, key) as folder:
+        (folder / VALUES).write_text(json.dumps(made), "utf-8")
+    return made
 
 
 def forget(folder: Path) -> None:

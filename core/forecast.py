@@ -2,17 +2,22 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core import cache
 from core.data.examples import Problem
 from core.data.select import Selected, select
 from core.errors import TextError
 from core.remote.estimate import as_text as costs
 from core.remote.estimate import estimate
 from core.spec import RunSpec
+from core.text.tokenizers import fingerprint, source_of
+from core.train.base import known_shape
+from core.train.device import facts
 from core.train.distributed.launching import commands
 from core.train.plan import HOUR, Lengths, memory_by_method, plan, refusal, shape_of, spoken
 from core.train.processes import check
@@ -45,8 +50,6 @@ def forecast(
     For a run on HF Jobs, of the machine there, with time and cost under `remote`; `flavors` are asked for unless given.
     Raises DataError if a file cannot be read, TrainError if the model is not known or there is nothing to train on.
     """
-    from core.train.planning import known_shape
-
     shape, why_padded = known_shape(spec)
     chosen = select(spec.data)
     lengths, tokens = _lengths(spec, chosen)
@@ -76,10 +79,6 @@ def _device(
 ) -> "tuple[DeviceFacts, Flavor | None]":
     """What it would be trained on: this machine, measured, or one of HF Jobs, by its list."""
     if spec.compute.where == "here":
-        from core.train.device import facts
-        from core.train.model import set_threads
-
-        set_threads(spec)
         return facts(spec, folder), None
     from core.remote.client import Jobs
     from core.remote.flavors import chosen
@@ -98,20 +97,35 @@ def needs(shape: Mapping[str, Any], in_words: bool) -> dict[str, Any]:
 
 
 def _lengths(spec: RunSpec, chosen: Selected) -> tuple[Lengths, dict[str, Any]]:
-    """Tokens of the rows, and what is worth knowing of them."""
+    """Tokens of the rows, and what is worth knowing of them; kept, since another setting changes nothing of it."""
+    try:
+        tokenizer = fingerprint(*source_of(spec.model))
+        made_by = [version(library) for library in ("transformers", "tokenizers", "sentencepiece")]
+        key = cache.key_of(
+            (cache.code_of("text", "data"), made_by, tokenizer),
+            (spec.model.model_dump_json(), spec.template.model_dump_json()),
+            (spec.train.max_length, spec.train.overlong),
+            (chosen.training.digests.tobytes(), chosen.held_out.digests.tobytes()),
+        )
+        counted = cache.values("lengths", key, lambda: _counted(spec, chosen))
+    except TextError as error:
+        return _guessed(spec, chosen, str(error))
+    return Lengths.of(**counted["lengths"]), counted["tokens"]
+
+
+def _counted(spec: RunSpec, chosen: Selected) -> dict[str, Any]:
+    """Plain values; transformers is loaded. TextError if the tokenizer cannot be had."""
     from core.text.encode import encode, will_it_stop
     from core.text.load import load_text
 
-    try:
-        text = load_text(spec)
-    except TextError as error:
-        return _guessed(spec, chosen, str(error))
+    text = load_text(spec)
     training, held_out = (
         encode(part, text.tokenizer, text.template, spec.train.max_length, spec.train.overlong)
         for part in (chosen.training, chosen.held_out)
     )
-    lengths = Lengths(training.rows.lengths, held_out.rows.lengths, training.trained_tokens)
-    return lengths, {
+    sides = {"training": training.rows.lengths.tolist(), "held_out": held_out.rows.lengths.tolist()}
+    stops = will_it_stop(training, text.template, text.tokenizer, text.stop_ids)
+    tokens = {
         "tokens": training.tokens,
         "trained_tokens": training.trained_tokens,
         "longest": training.longest,
@@ -119,12 +133,11 @@ def _lengths(spec: RunSpec, chosen: Selected) -> tuple[Lengths, dict[str, Any]]:
         "cut_tokens": training.cut_tokens + held_out.cut_tokens,
         "skipped": training.skipped + held_out.skipped,
         "left_out": [each for part in (training, held_out) for each in _by_code(part.counts, part.problems)],
-        "stops": [
-            asdict(each) for each in will_it_stop(training, text.template, text.tokenizer, text.stop_ids)
-        ],
+        "stops": [asdict(each) for each in stops],
         "tokens_guessed": None,
         "added_tokens": len(text.added),
     }
+    return {"lengths": sides | {"trained": training.trained_tokens}, "tokens": tokens}
 
 
 def _guessed(spec: RunSpec, chosen: Selected, why: str) -> tuple[Lengths, dict[str, Any]]:

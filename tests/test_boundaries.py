@@ -13,6 +13,7 @@ HEAVY = ["torch", "transformers", "trl", "peft", "datasets", "accelerate"]
     [
         ("core.cli", [*HEAVY, "gradio", "huggingface_hub", "pandas", "webui"]),
         ("core.show, core.children, core.examine, core.demo", [*HEAVY, "gradio", "webui"]),
+        ("core.forecast, core.publish.before", [*HEAVY, "gradio", "huggingface_hub", "webui"]),
         ("core.publish.plan, core.evaluate.report, core.talk, core.data", [*HEAVY, "gradio", "webui"]),
         ("webui.page", HEAVY),
         ("core.train.job, core.evaluate.job, core.talk.serve, core.publish.job", ["gradio", "webui"]),

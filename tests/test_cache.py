@@ -98,3 +98,18 @@ def test_a_place_that_cannot_be_written_is_replaced_by_a_temporary_one(tmp_path,
 
 def test_keys_differ_with_what_they_are_made_of():
     assert cache.key_of("a", 1) == cache.key_of("a", 1) != cache.key_of("a", 2)
+
+
+def test_values_are_made_once_and_again_when_somebody_damaged_them():
+    made = []
+
+    def make_values() -> dict[str, int]:
+        made.append(1)
+        return {"rows": 3}
+
+    for _ in range(2):
+        assert cache.values("shapes", named("k"), make_values) == {"rows": 3}
+    assert len(made) == 1
+    (cache.found("shapes", named("k")) / cache.VALUES).write_text('{"rows"')
+    assert cache.values("shapes", named("k"), make_values) == {"rows": 3}
+    assert len(made) == 2

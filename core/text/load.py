@@ -4,11 +4,10 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerFast
 
-from core.presets import base_model
 from core.spec import RunSpec
 from core.text.contract import hold
 from core.text.templates import Template, add_chat_tokens, choose, template_for
-from core.text.tokenizers import load_tokenizer
+from core.text.tokenizers import load_tokenizer, source_of
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,7 @@ def load_text(spec: RunSpec) -> Text:
 
     TextError if either cannot be trusted, or if the tokenizer breaks its contract; there is never another one.
     """
-    source = spec.model.tokenizer or base_model(spec.model.base)
-    tokenizer = load_tokenizer(source, revision=None if spec.model.tokenizer else spec.model.revision)
+    tokenizer = load_tokenizer(*source_of(spec.model))
     if spec.model.tokenizer_contract:
         hold(spec.model.tokenizer_contract, tokenizer, spec.model.tokenizer or spec.model.base)
     choice = choose(spec.template, tokenizer)

@@ -1,12 +1,21 @@
-"""The tokenizer of a model, from a SentencePiece file, a folder or the Hub; never another one in its place."""
+"""The tokenizer of a model, from a SentencePiece file, a folder or the Hub; never another one in its place.
+
+Needs transformers only to load it: where it is, and whether it is the one that was seen before, is known without.
+"""
 
 import json
+from hashlib import sha256
 from pathlib import Path
-
-from transformers import PreTrainedTokenizerFast
+from typing import TYPE_CHECKING
 
 from core.errors import TextError
+from core.hashing import sha256_of
+from core.presets import base_model
+from core.spec import ModelSettings
 from core.text.reach import hub_answers, means_a_path
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 RAW = ("tokenizer.model", "spm.model", "spiece.model", "sentencepiece.bpe.model")
 SAVED = "tokenizer.json"
@@ -19,33 +28,63 @@ FILES = (
     *("config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt"),
     *("chat_template.jinja", "chat_template.json"),
 )
+MORE = (".json", ".jinja", ".model", ".txt")  # how other files end that a folder's tokenizer may be made of
 GENERIC = (
     "PreTrainedTokenizerFast",
     "TokenizersBackend",
 )  # classes that do what tokenizer.json says and no more
 
 
-def load_tokenizer(source: str, revision: str | None = None) -> PreTrainedTokenizerFast:
+def source_of(model: ModelSettings) -> tuple[str, str | None]:
+    """What `load_tokenizer` is to be given for a run: its own tokenizer, or that of its base, at its revision."""
+    return (model.tokenizer, None) if model.tokenizer else (base_model(model.base), model.revision)
+
+
+def load_tokenizer(source: str, revision: str | None = None) -> "PreTrainedTokenizerFast":
     """The fast tokenizer of `source`: a SentencePiece `.model` file, a folder, or a model's name on the Hub.
 
     Code from the Hub is never run. TextError if there is no such tokenizer, if it is damaged, or if only a
     slow one can be made of what is there.
     """
+    place = _find(source, revision)
+    if _is_file(place):
+        return _raw(place)
+    is_here = place == Path(source).expanduser()
+    return _from_folder(place, source, None if is_here else revision)
+
+
+def fingerprint(source: str, revision: str | None = None) -> str:
+    """A hash of the files that `load_tokenizer` would read, fetched if they are on the Hub; TextError if it has no place."""
+    place = _find(source, revision)
+    beside = (*place.glob("*"), *place.glob("additional_chat_templates/*"))
+    inside = sorted(path for path in beside if path.suffix in MORE and path.is_file())
+    try:
+        hashes = [f"{path.name} {sha256_of(path)}" for path in ([place] if _is_file(place) else inside)]
+    except OSError as error:
+        raise TextError(f"The tokenizer {place} cannot be read: {error.strerror}.") from None
+    return sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def _is_file(place: Path) -> bool:
+    """Whether it is to be read as a SentencePiece file, which may be missing."""
+    return place.suffix == ".model" and not place.is_dir()
+
+
+def _find(source: str, revision: str | None) -> Path:
+    """The SentencePiece file or the folder that the tokenizer is in."""
     path = Path(source).expanduser()
-    if path.suffix == ".model" and not path.is_dir():
-        return _raw(path)
-    if path.is_dir():
-        return _from_folder(path, source)
+    if _is_file(path) or path.is_dir():
+        return path
     if path.exists():
         raise TextError(
             f"{source} is no tokenizer: name a SentencePiece .model file, or the folder that {path.name} is in."
         )
     if means_a_path(source):
         raise TextError(f"There is no file or folder {source}: check the path of the tokenizer.")
-    return _from_folder(_download(source, revision), source, revision)
+    return _download(source, revision)
 
 
-def _from_folder(folder: Path, name: str, revision: str | None = None) -> PreTrainedTokenizerFast:
+def _from_folder(folder: Path, name: str, revision: str | None = None) -> "PreTrainedTokenizerFast":
     """`name` is what the user called it, and for a model of the Hub also what transformers knows it by."""
     raw = next((folder / each for each in RAW if (folder / each).is_file()), None)
     if raw and not (folder / SAVED).is_file():
@@ -61,13 +100,13 @@ def _from_folder(folder: Path, name: str, revision: str | None = None) -> PreTra
     return _from_transformers(folder, name, revision)
 
 
-def _raw(path: Path) -> PreTrainedTokenizerFast:
+def _raw(path: Path) -> "PreTrainedTokenizerFast":
     from core.text.sentencepiece import from_sentencepiece
 
     return from_sentencepiece(path)
 
 
-def _from_transformers(folder: Path, name: str, revision: str | None) -> PreTrainedTokenizerFast:
+def _from_transformers(folder: Path, name: str, revision: str | None) -> "PreTrainedTokenizerFast":
     # A model of the Hub by its name: transformers makes exceptions for some, which a path would hide.
     source = folder if Path(name).expanduser() == folder else name
     try:
@@ -96,6 +135,8 @@ def _from_transformers(folder: Path, name: str, revision: str | None) -> PreTrai
 
 def _loader(folder: Path) -> type:
     """AutoTokenizer, or what it would choose where that is plain to see: importing it takes a second."""
+    from transformers import PreTrainedTokenizerFast
+
     try:
         named = json.loads((folder / CONFIG).read_text("utf-8")).get("tokenizer_class")
     except (OSError, ValueError, AttributeError):

@@ -11,9 +11,7 @@ import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-import psutil
 import torch
 
 from core.errors import TrainError
@@ -21,6 +19,7 @@ from core.runs.events import OUT_OF_MEMORY, Event, Failed, Finished, Noted, Star
 from core.runs.store import Run
 from core.spec import RunSpec
 from core.train import disk
+from core.train.device import memory_limit
 from core.train.plan import Plan
 
 SAID = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "alloc_failed")
@@ -117,16 +116,6 @@ def taken_away(events: list[Event], limit: int) -> Stepped | None:
         return None
     last = next((event for event in reversed(before) if isinstance(event, Stepped)), None)
     return last if last and last.memory_bytes >= NEARLY_ALL * limit else None
-
-
-def memory_limit() -> int:
-    """Bytes that this process and its neighbours may have: the machine's, or what a container is given of them."""
-    limits = [psutil.virtual_memory().total]
-    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        path = Path(file)
-        if path.is_file() and (said := path.read_text("utf-8").strip()).isdecimal():
-            limits.append(int(said))
-    return min(limits)
 
 
 def too_little(spec: RunSpec, planned: Plan, longest: int) -> TrainError:

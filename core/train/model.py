@@ -1,6 +1,5 @@
 """Loading the base model, giving new tokens their rows, and opening base and tuned model together."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +24,7 @@ from core.runs.store import Run
 from core.spec import RunSpec
 from core.text.load import Text, load_text
 from core.text.reach import hub_answers, is_local
+from core.train.device import wanted_threads
 from core.train.installed import check_installed
 from core.train.limits import LARGE
 
@@ -41,9 +41,8 @@ def device_for(spec: RunSpec) -> torch.device:
 
 def set_threads(spec: RunSpec) -> None:
     """As many as the settings say, else as OMP_NUM_THREADS says, else one for each physical core that is ours."""
-    ours = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if spec.compute.threads or "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(spec.compute.threads or min(ours, psutil.cpu_count(logical=False) or ours))
+    if threads := wanted_threads(spec):
+        torch.set_num_threads(threads)
 
 
 def bfloat16_is_fast(device: torch.device) -> bool:
