@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from core import children
+from webui.places import Places
 
 LOOK = 0.1  # seconds between two looks whether there is a plan, or another question
 SETTLED = 0.4  # seconds without a change until a plan is begun: nobody waits for one while typing
-FRESH = (
-    10 * 60
-)  # seconds for which a plan stands for what the device can do, as long as its measured speed does
+FRESH = 10 * 60  # seconds for which a plan stands for what the device can do
 LONGEST = 10 * 60  # seconds until a plan is given up
 TOO_LONG = "The plan took more than 10 minutes and was given up; the training can be started all the same."
 KEPT = 200  # plans, and open pages
@@ -25,7 +24,8 @@ Seen = dict[str, Any]  # what `atelier plan --json` says
 class Plans:
     """What each open page asks now, and what was planned lately for whoever asks the same."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: Places) -> None:
+        self._places = places
         self._wanted: OrderedDict[str, Question | None] = OrderedDict()
         self._busy: dict[str, Question] = {}
         self._known: OrderedDict[Question, tuple[float, Seen]] = OrderedDict()
@@ -70,13 +70,20 @@ class Plans:
     def _make(
         self, page: str, question: Question, arguments: list[str], token: str | None, downloads: Path | None
     ) -> Iterator[int | Seen]:
-        with children.Asked("plan", *arguments, token=token, downloads=downloads) as asked:
-            yield from asked.seconds_passing(
-                LOOK, lambda: self._wanted.get(page) == question, LONGEST, TOO_LONG
-            )
-            if not asked.done(0):
+        def wanted() -> bool:
+            return self._wanted.get(page) == question
+
+        with self._places.one(wanted) as held:
+            if not held:
                 return
-            seen = asked.answer()
+            if seen := self.known(question):  # somebody else asked the same meanwhile
+                yield seen
+                return
+            with children.Asked("plan", *arguments, token=token, downloads=downloads) as asked:
+                yield from asked.seconds_passing(LOOK, wanted, LONGEST, TOO_LONG)
+                if not asked.done(0):
+                    return
+                seen = asked.answer()
         with self._changing:
             _put(self._known, question, (time.monotonic(), seen))
         if self._wanted.get(page) == question:

@@ -124,7 +124,7 @@ def session() -> dict[str, Any]:
 
 
 def page() -> str:
-    """The open page that asks; gradio makes it up in the browser."""
+    """The open page or the program that asks, by the name that gradio gives each of them."""
     return getattr(LocalContext.request.get(None), "session_hash", None) or ""
 
 
@@ -173,15 +173,15 @@ class VisitorsStore(RunStore):
         super().__init__(root)
         self.check = check
 
-    def create(self, name: str, spec: RunSpec) -> Run:
+    def create(self, name: str, spec: RunSpec, preset: str = "") -> Run:
         self.check(spec)
-        return super().create(name, spec)
+        return super().create(name, spec, preset)
 
 
 class LookedAt(RunStore):
     """The demo's runs, in which nothing is made."""
 
-    def create(self, name: str, spec: RunSpec) -> Run:
+    def create(self, name: str, spec: RunSpec, preset: str = "") -> Run:
         raise RunError(ask_to_sign_in())
 
 
@@ -192,9 +192,9 @@ class VisitorsSets(Sets):
         super().__init__(folder)
         self.check = check
 
-    def save(self, name: str, arguments: list[str]) -> dict:
+    def save(self, name: str, arguments: list[str], **hub: Any) -> dict:
         self.check()
-        return super().save(name, arguments)
+        return super().save(name, arguments, **hub)
 
     def append(self, name: str, line: str) -> int:
         self.check()
@@ -204,7 +204,7 @@ class VisitorsSets(Sets):
 class SetsLookedAt(Sets):
     """Of who has not signed in: none, and none is saved."""
 
-    def save(self, name: str, arguments: list[str]) -> dict:
+    def save(self, name: str, arguments: list[str], **hub: Any) -> dict:
         raise UserError(ask_to_sign_in())
 
     def append(self, name: str, line: str) -> int:
@@ -368,10 +368,10 @@ class SpaceTalks(Talks):
     def begin(self, run: Run) -> Any:
         return LentTalk(run) if self._space.zero_gpu else super().begin(run)
 
-    def converse(self, *asked: Any) -> Iterator[Any]:
+    def converse(self, *asked: Any, **more: Any) -> Iterator[Any]:
         self.answering += 1
         try:
-            yield from super().converse(*asked)
+            yield from super().converse(*asked, **more)
         finally:
             self.answering -= 1
             self.used_at = time.monotonic()
@@ -487,7 +487,7 @@ def begin_demo(space: Space) -> None:
     store = RunStore(space.demo.store.root)
     if store.all():
         return
-    run = store.create(DEMO_RUN, resolve("tiny", overrides=DEMO_SPEC))
+    run = store.create(DEMO_RUN, resolve("tiny", overrides=DEMO_SPEC), "tiny")
     jobs.start(run)
 
 
