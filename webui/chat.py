@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from webui import sampling
 from webui import turns as conversation
 from webui.chosen import KEY
 from webui.language import js, t
@@ -14,11 +15,9 @@ from webui.render import chat as render
 from webui.render.parts import heading
 from webui.sets import MOST_LETTERS
 from webui.shared import POLL, READ_RUN, WRITE_RUN, Shared, html, nowhere, only_news, run_chooser, spoken
-from webui.talks import Sampling, Turn
+from webui.talks import Turn
 from webui.turns import kept, recalled
 
-SIDES = {"both": ("tuned", "base"), "tuned": ("tuned",), "base": ("base",)}
-SEED = 42
 # The words of a turn in the template are escaped, so none of them can hold this mark of one that grows.
 TEMPLATE = """<div class="talk" role="log" aria-live="polite"
   aria-busy="${[].concat(value).some(turn => turn.includes('class="turn growing"'))}">${[].concat(value).join('')}</div>"""
@@ -134,14 +133,15 @@ def room(shared: Shared, page: gr.Blocks) -> None:
             stop = gr.Button(t("Stop"), elem_id="stop", scale=1, min_width=100, interactive=False)
             clear = gr.Button(t("Clear"), elem_id="clear", scale=1, min_width=100)
     with gr.Accordion(t("How they answer"), open=False):
-        settings = _settings()
+        settings = sampling.draw()
     with gr.Accordion(t("The conversation as a file"), open=False):
         download, which, upload = _file()
     sets = html(elem_id="sets", visible="hidden")
     turns, asked, seen, lines = gr.State([]), nowhere(), nowhere(), nowhere()
     at, words, side, into = gr.Number(visible=False, precision=0), nowhere(), nowhere(), nowhere()
     browser = gr.BrowserState(kept(None, []), storage_key="atelier.chat", secret=KEY)
-    system = settings[-1]
+    remembered = gr.BrowserState({}, storage_key="atelier.answering", secret=KEY)
+    *_, alone, system = settings
 
     def look(chosen: str | None, before: str) -> list:
         held = talks.state != "closed"
@@ -158,9 +158,8 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     def answers(
         chosen: str | None, before: list[Turn], asked: str, settings: tuple, asker: str | None
     ) -> Iterator[dict]:
-        who, seed, *rest = settings
-        sampling = Sampling(*rest, None if seed is None else int(seed))
-        for grown in talks.converse(shared.run(chosen), before, asked, SIDES[who], sampling, asker or ""):
+        sides, how = sampling.sides_and_sampling(settings)
+        for grown in talks.converse(shared.run(chosen), before, asked, sides, how, asker or ""):
             yield {turns: grown, talk: render.parts(grown, chosen)}
 
     @spoken(message)
@@ -180,12 +179,9 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     @spoken(message)
     def again(chosen: str | None, at: float, before: list[Turn], request: gr.Request, *settings: Any):
         earlier = conversation.until(before, int(at))
-        who, seed, *rest = settings
-        if seed is not None and before[int(at)].seed == seed:
-            seed += 1  # with the same one it would be the same answer
-        yield from answers(
-            chosen, earlier, before[int(at)].question, (who, seed, *rest), request.session_hash
-        )
+        turn = before[int(at)]
+        another = sampling.another_seed(settings, turn.seed)  # with the same one it would be the same answer
+        yield from answers(chosen, earlier, turn.question, another, request.session_hash)
 
     def stop_answer(request: gr.Request) -> None:
         talks.stop(request.session_hash)
@@ -217,18 +213,26 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     def begin_anew() -> tuple:
         return [], render.parts([], None), kept(None, []), ""
 
-    def recall(chosen: str | None, remembered: dict) -> tuple:
-        before = recalled(remembered, chosen)
-        return before, render.parts(before, chosen)
+    def recall(chosen: str | None, conversation: dict, answering: dict) -> tuple:
+        before = recalled(conversation, chosen)
+        return before, render.parts(before, chosen), *sampling.recalled(answering, shared.find(chosen))
+
+    def as_it_learnt(chosen: str | None) -> bool:
+        return sampling.alone(shared.find(chosen))
 
     quiet = {"show_progress": "hidden", "concurrency_limit": None}
     now = {"fn": look, "inputs": [name, seen], "outputs": [seen, memory, sets, unload], **POLL}
     page.load(shared.trained_choices, asked, name, js=READ_RUN, **POLL).then(
-        recall, [name, browser], [turns, talk], **POLL
-    ).then(**now)
+        recall, [name, browser, remembered], [turns, talk, *settings], **POLL
+    ).then(None, None, None, js=sampling.RECALLED, **POLL).then(**now)
     gr.Timer(1).tick(**now)
     fresh = {"fn": begin_anew, "inputs": None, "outputs": [turns, talk, browser, message], **POLL}
-    name.input(None, name, None, js=WRITE_RUN).then(**fresh).then(**now)
+    keep = {"fn": None, "inputs": [name, *settings], "outputs": remembered, "js": sampling.KEEP, **POLL}
+    name.input(None, name, None, js=WRITE_RUN).then(**fresh).then(as_it_learnt, name, alone, **POLL).then(
+        **keep
+    ).then(**now)
+    for each in settings:
+        each.change(**keep)
     clear.click(**fresh)
     load.click(open_run, name, message, api_name="load", **quiet).then(**now)
     unload.click(talks.close, None, None, api_name="unload", **quiet).then(**now)
@@ -296,38 +300,6 @@ def _question() -> gr.Textbox:
         scale=5,
         elem_id="question",
     )
-
-
-def _settings() -> list[gr.components.Component]:
-    """In the order of an answer's settings: who, seed, temperature, longest, system."""
-    choices = [(t("Both"), "both"), (t("Tuned"), "tuned"), (t("Base"), "base")]
-    with gr.Row(elem_classes="settings"):
-        who = gr.Radio(choices, value="both", label=t("Who answers"), elem_id="side")
-        temperature = gr.Slider(
-            0, 2, value=0.7, step=0.1, label=t("Temperature"), info=t("0 always takes the likeliest token.")
-        )
-        longest = gr.Slider(16, 1024, value=128, step=16, label=t("Longest answer"), info=t("In tokens."))
-    with gr.Row(elem_classes="settings"):
-        with gr.Column(min_width=240):
-            seed = gr.Number(
-                SEED,
-                precision=0,
-                label=t("Seed"),
-                info=t("Both draw with the same one. The same seed gives the same answer; empty draws anew."),
-                elem_id="seed",
-            )
-            new = gr.Button(t("New seed"), size="sm", elem_id="new-seed")
-        system = gr.Textbox(
-            "",
-            label=t("System prompt"),
-            info=t("Read before the conversation; empty for none."),
-            lines=3,
-            scale=2,
-            min_width=300,
-            elem_id="system",
-        )
-    new.click(None, None, seed, js="() => Math.floor(Math.random() * 2 ** 31)", **POLL)
-    return [who, seed, temperature, longest, system]
 
 
 def _file() -> tuple[gr.Button, gr.Radio, gr.UploadButton]:

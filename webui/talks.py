@@ -5,7 +5,6 @@ import contextvars
 import queue
 import threading
 import time
-import uuid
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -25,12 +24,14 @@ News = tuple[Side, Piece]
 
 @dataclass(frozen=True)
 class Sampling:
-    """How they answer. Both sides draw from the same seed; None draws anew every time."""
+    """How they answer. Both sides draw from the same seed; None draws anew every time. `alone`: as if nothing had been said
+    before."""
 
     temperature: float
     max_new_tokens: int
     system: str
     seed: int | None = None
+    alone: bool = False
 
 
 class Talks:
@@ -38,9 +39,10 @@ class Talks:
 
     def __init__(self) -> None:
         self._changing = threading.Lock()
+        self._counting = threading.Lock()
         self._talk: Talk | None = None
         self._loaded: Loaded | None = None
-        self._stops: dict[str, threading.Event] = {}  # of who is being answered
+        self._stops: dict[str, list[threading.Event]] = {}  # of who is being answered, one for each answer
         self.run_name: str | None = None
 
     @property
@@ -75,11 +77,10 @@ class Talks:
     def begin(self, run: Run) -> Talk:
         return Talk(run)
 
-    def stop(self, asker: str | None = None) -> None:
-        """End the answer that somebody is being given; everybody's, unless it is said whose."""
-        for who, stopped in list(self._stops.items()):
-            if asker in (None, who):
-                stopped.set()
+    def stop(self, asker: str) -> None:
+        """End what this page or program is being answered, and nobody else."""
+        for stopped in tuple(self._stops.get(asker, ())):
+            stopped.set()
 
     def close(self) -> None:
         with self._changing:
@@ -107,12 +108,13 @@ class Talks:
         question: str,
         sides: tuple[Side, ...],
         sampling: Sampling,
-        asker: str = "",
+        asker: str,
+        several: bool = False,
     ) -> Iterator[list[Turn]]:
         """The conversation with one more turn, as it grows; one side after the other, since they share the weights.
 
-        Whoever asks is answered one question at a time; nobody's name is everybody's. A RunError comes after the conversation
-        as far as it went.
+        `asker` is the page or program that `stop` knows; it is answered one question at a time, unless it may ask `several`.
+        A RunError comes after the conversation as far as it went.
         """
         if not question.strip():
             raise RunError(t("There is nothing to answer yet: write a question."))
@@ -120,8 +122,9 @@ class Talks:
             question.strip(),
             {side: Said() for side in sides},
             sampling.seed if sampling.temperature else None,
+            sampling.alone,
         )
-        with self._asking(asker or uuid.uuid4().hex) as stopped:
+        with self._asking(asker, several) as stopped:
             yield [*turns, turn]
             said = heard(lambda: self._pieces(run, turns, turn, sampling), stopped)
             try:
@@ -135,22 +138,31 @@ class Talks:
         yield [*turns, _ended(turn, "stopped")]
 
     @contextlib.contextmanager
-    def _asking(self, asker: str) -> Iterator[threading.Event]:
+    def _asking(self, asker: str, several: bool) -> Iterator[threading.Event]:
         stopped = threading.Event()
-        if self._stops.setdefault(asker, stopped) is not stopped:
-            raise RunError(t("The last question is still being answered: stop that answer, or wait for it."))
+        with self._counting:
+            under_way = self._stops.setdefault(asker, [])
+            if under_way and not several:
+                raise RunError(
+                    t("The last question is still being answered: stop that answer, or wait for it.")
+                )
+            under_way.append(stopped)
         try:
             yield stopped
         finally:
             stopped.set()  # also where whoever asked has gone
-            del self._stops[asker]
+            with self._counting:
+                under_way.remove(stopped)
+                if not under_way:
+                    del self._stops[asker]
 
     def _pieces(
         self, run: Run, turns: list[Turn], turn: Turn, sampling: Sampling
     ) -> Generator[News, None, None]:
         talk = self.open(run)
+        heard = [] if turn.alone else turns
         for side in turn.answers:
-            messages = [*history(turns, side, sampling.system), {"role": "user", "content": turn.question}]
+            messages = [*history(heard, side, sampling.system), {"role": "user", "content": turn.question}]
             pieces = talk.reply(
                 messages,
                 side,

@@ -42,11 +42,13 @@ class Said:
 
 @dataclass(frozen=True)
 class Turn:
-    """A question, and the answer of each side that was asked. No `seed`: nothing was drawn, or nobody said with which."""
+    """A question, and the answer of each side that was asked. No `seed`: nothing was drawn, or nobody said with which.
+    `alone`: whoever answered had heard nothing of what was said before."""
 
     question: str
     answers: dict[str, Said]
     seed: int | None = None
+    alone: bool = False
 
 
 def history(turns: Sequence[Turn], side: str, system: str) -> list[Message]:
@@ -75,7 +77,8 @@ def corrected(turns: Sequence[Turn], at: int, side: str, words: str, system: str
     if not words.strip():
         raise RunError(t("A correction cannot be empty: write what should have been answered."))
     asked = {"role": "user", "content": turns[at].question}
-    return [*history(before, side, system), asked, {"role": "assistant", "content": words}]
+    heard = [] if turns[at].alone else before
+    return [*history(heard, side, system), asked, {"role": "assistant", "content": words}]
 
 
 # Files
@@ -174,7 +177,10 @@ def recalled(kept: dict[str, Any], run: str | None) -> list[Turn]:
     """The conversation that a browser kept of this run; none if it is of another one, or none that can be read."""
     try:
         turns = kept["turns"] if run and kept["run"] == run else []
-        return [Turn(str(turn["question"]), _answers(turn["answers"]), _seed(turn)) for turn in turns]
+        return [
+            Turn(str(turn["question"]), _answers(turn["answers"]), _seed(turn), bool(turn.get("alone")))
+            for turn in turns
+        ]
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError):  # a browser sends what it likes
         return []
 

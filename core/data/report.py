@@ -1,5 +1,6 @@
 """DataReport -> words and plain values. Whatever a file holds, what comes out here is harmless to print."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from core.data.examples import DataReport, Example, Problem
@@ -62,6 +63,11 @@ def as_dict(report: DataReport) -> dict[str, Any]:
     }
 
 
+def is_single_turn(examples: Iterable[Example]) -> bool:
+    """Whether nobody asks a second time in any of these conversations."""
+    return all(sum(message.role == "user" for message in example.messages) < 2 for example in examples)
+
+
 def as_plain(problem: Problem) -> dict[str, Any]:
     return {
         "file": visible(problem.source.file),
@@ -109,6 +115,12 @@ def as_markdown(seen: dict[str, Any]) -> str:
         "|---:|---:|---:|",
         f"| {seen['rows']:,} | {seen['kept']:,} | {seen['rejected']:,} |",
     ]
+    if added := seen.get("added"):
+        lines += [
+            "",
+            f"**{_times(added, 'row')} {'was' if added == 1 else 'were'} added to the clean copy later**, and not counted "
+            "here; `atelier data check` looks at all of them.",
+        ]
     if seen["shapes"]:
         lines += [
             "",

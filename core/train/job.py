@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import EarlyStoppingCallback, GenerationConfig, PreTrainedModel
 
 import core
-from core.data.report import as_dict
+from core.data.report import as_dict, is_single_turn
 from core.data.select import Selected, select
 from core.errors import TrainError
 from core.evaluate.job import evaluate
@@ -208,7 +208,8 @@ def _prepare(run: Run, spec: RunSpec, folder: Path) -> Prepared:
     chosen = select(spec.data)
     chosen.check(run.manifest)
     if ranks.is_main():
-        disk.write_json(run.reports / "data.json", as_dict(chosen.reports[0]))
+        read = as_dict(chosen.reports[0]) | {"single_turn": is_single_turn(chosen.training)}
+        disk.write_json(run.reports / "data.json", read)
     run.events.append(Staged(stage="Encoding the examples"))
     text = load_text(spec)
     rows, measured = (

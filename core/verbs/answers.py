@@ -20,6 +20,7 @@ def chat(
     temperature: float = 0.7,
     max_new_tokens: int = 256,
     seed: int | None = None,
+    remember: bool | None = None,
     runs: Runs = Path("runs"),
     json: Json = False,
 ) -> None:
@@ -35,6 +36,8 @@ def chat(
         Longest answer.
     seed
         The same seed gives the same answer.
+    remember
+        Answer after what was said before; unless the examples of the run had one question each, if you do not say.
     """
     from core.show import converse
 
@@ -43,6 +46,7 @@ def chat(
         question,
         sides=("base", "tuned") if side == "both" else (side,),
         json=json,
+        remember=remember,
         temperature=temperature,
         max_new_tokens=max_new_tokens,
         seed=seed,

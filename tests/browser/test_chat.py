@@ -147,6 +147,39 @@ def test_a_question_is_edited_answered_again_corrected_kept_as_a_file_and_learne
     expect(page.locator("#examples")).to_contain_text("The White Rabbit.")
 
 
+def test_a_second_question_is_answered_by_itself_where_the_examples_had_one_each_and_how_they_answer_is_kept(
+    room,
+):
+    page = room
+    alone, system = page.get_by_label("Answer each question by itself"), page.get_by_label("System prompt")
+    temperature, seed = page.get_by_label("number input for Temperature"), page.locator("#seed input")
+    expect(alone).to_be_checked()
+    page.get_by_label("Tuned", exact=True).first.check()
+    temperature.fill("0")
+    temperature.blur()
+    for number, question in enumerate(("Who led Alice?", "Who led Alice?"), start=1):
+        page.fill("#question textarea", question)
+        page.click("#ask")
+        answered(page, number)
+    first, second = page.locator("section.tuned > p").all_inner_texts()
+    assert first == second  # or it would have heard the first
+    expect(page.locator(".turn").last).to_contain_text("Answered by itself")
+    page.click("#new-seed")
+    drawn = seed.input_value()
+    system.fill("Be brief.")
+    alone.uncheck()
+    page.wait_for_function("localStorage['atelier.answering']")
+    page.wait_for_timeout(300)
+    page.reload()
+    expect(page.locator(".turn")).to_have_count(2)
+    page.get_by_role("button", name="How they answer").click()
+    expect(system).to_have_value("Be brief.")
+    expect(alone).not_to_be_checked()
+    expect(temperature).to_have_value("0")
+    expect(seed).to_have_value(drawn)
+    expect(page.get_by_label("Tuned", exact=True).first).to_be_checked()
+
+
 def test_on_a_telephone_the_sides_stack_what_grows_is_followed_and_who_scrolls_up_is_left_there(room):
     page = room
     page.set_viewport_size(NARROW)

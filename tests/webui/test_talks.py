@@ -4,15 +4,24 @@ import json
 import shutil
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
 
+import gradio as gr
 import pytest
 
 from core.errors import DataError, RunError
 from core.runs.process import lives
 from core.runs.store import RunStore
-from core.talk import address
+from core.talk import Talk, address
 from tests.conftest import until as come_true
+from tests.webui.answering import answering
+from webui import sampling
+from webui.programs.talking import Talking
+from webui.render import chat as render
+from webui.shared import Shared
 from webui.talks import Sampling, Talks
 from webui.turns import FILE, Said, Turn, as_lines, corrected, history, kept, read, recalled, until
 
@@ -24,6 +33,33 @@ def talks():
     talks = Talks()
     yield talks
     talks.close()
+
+
+@pytest.fixture(scope="module")
+def loaded(trained_runs):
+    """The run `lora` with a process that answers for it, which lives for as long as anybody has joined it: here for all tests
+    that ask this one."""
+    talk = Talk(trained_runs.get("lora"))
+    yield trained_runs.get("lora")
+    talk.close()
+
+
+@pytest.fixture
+def shared(loaded):
+    shared = Shared(RunStore(loaded.folder.parent))
+    yield shared
+    shared.talks.close()
+
+
+@pytest.fixture
+def asked_by():
+    """What an act answers whoever has this page open, or is this program."""
+
+    def answer(who: str, act):
+        with answering(gr.Request(request=SimpleNamespace(headers={}), session_hash=who)):
+            return act()
+
+    return answer
 
 
 def test_each_side_has_heard_its_own_answers_only():
@@ -44,8 +80,8 @@ def test_each_side_has_heard_its_own_answers_only():
     ]
 
 
-def test_both_sides_answer_one_after_the_other(talks, lora_run):
-    grown = list(talks.converse(lora_run, [], "Who are you?", ("tuned", "base"), BRIEF))
+def test_both_sides_answer_one_after_the_other(talks, loaded):
+    grown = list(talks.converse(loaded, [], "Who are you?", ("tuned", "base"), BRIEF, "ada"))
     (turn,) = grown[-1]
     assert turn.question == "Who are you?"
     assert all(said.ended in ("turn", "length") and said.tokens <= 6 for said in turn.answers.values())
@@ -53,10 +89,60 @@ def test_both_sides_answer_one_after_the_other(talks, lora_run):
     assert first_of_base.answers["tuned"] == turn.answers["tuned"]
 
 
-def test_the_same_seed_gives_both_sides_the_same_answers_and_another_seed_others(talks, lora_run):
+def test_a_question_is_answered_by_itself_and_learned_from_by_itself(talks, loaded):
+    first = Turn("Who led Alice?", {"base": Said("Nobody, and the Mouse, and the Mouse.", "turn")})
+
+    def answer(turns: list[Turn], alone: bool) -> Turn:
+        how = replace(BRIEF, max_new_tokens=12, alone=alone)
+        *_, grown = talks.converse(loaded, turns, "Who raised Mowgli?", ("base",), how, "ada")
+        return grown[-1]
+
+    never, alone, after = answer([], False), answer([first], True), answer([first], False)
+    text = {
+        each: turn.answers["base"].text
+        for each, turn in {"alone": alone, "never": never, "after": after}.items()
+    }
+    assert text["alone"] == text["never"] != text["after"]
+    assert "Answered by itself" in render.conversation([first, alone], "lora")
+    assert "Answered by itself" not in render.conversation([alone, after], "lora")
+    assert len(corrected([first, alone], 1, "base", "Wolves.", "")) == 2
+    assert len(corrected([first, after], 1, "base", "Wolves.", "")) == 4
+    assert recalled(kept("lora", [first, alone]), "lora") == [first, alone]
+
+
+KEPT = {
+    "run": "lora",
+    "who": "base",
+    "seed": None,
+    "temperature": 0,
+    "longest": 32,
+    "alone": False,
+    "system": "Be kind.",
+}
+
+
+def test_how_they_answer_is_as_the_browser_kept_it_and_what_it_did_not_keep_so_stays(lora_run, full_run):
+    assert sampling.recalled(KEPT, lora_run) == ["base", None, 0, 32, False, "Be kind."]
+    assert sampling.recalled(KEPT, full_run)[4] is True  # as its examples are
+    odd = {
+        "run": "lora",
+        "who": ["both"],
+        "seed": "1",
+        "temperature": 3,
+        "longest": float("nan"),
+        "alone": 1,
+        "system": "\ud800",
+    }
+    for sent in (odd, [], None, {"run": "lora"}):
+        assert {str(each) for each in sampling.recalled(sent, lora_run) if each is not True} == {
+            str(gr.skip())
+        }
+
+
+def test_the_same_seed_gives_both_sides_the_same_answers_and_another_seed_others(talks, loaded):
     def answers(seed: int) -> dict[str, str]:
         drawn = Sampling(temperature=1.5, max_new_tokens=10, system="", seed=seed)
-        *_, (turn,) = talks.converse(lora_run, [], "Who are you?", ("tuned", "base"), drawn)
+        *_, (turn,) = talks.converse(loaded, [], "Who are you?", ("tuned", "base"), drawn, "ada")
         assert turn.seed == seed
         return {side: said.text for side, said in turn.answers.items()}
 
@@ -67,15 +153,15 @@ def test_the_same_seed_gives_both_sides_the_same_answers_and_another_seed_others
 
 
 def test_a_stop_ends_an_answer_at_once_also_while_the_models_load_and_only_for_whoever_pressed_it(
-    talks, lora_run
+    talks, full_run
 ):
     endless = Sampling(temperature=0.0, max_new_tokens=400, system="")
-    grown = talks.converse(lora_run, [], "Who are you?", ("base", "tuned"), endless, "ada")
+    grown = talks.converse(full_run, [], "Who are you?", ("base", "tuned"), endless, "ada")
     next(grown)
     next(grown)
     come_true(lambda: talks.state == "loading")
     with pytest.raises(RunError, match="still being answered"):
-        next(talks.converse(lora_run, [], "And I?", ("base",), endless, "ada"))
+        next(talks.converse(full_run, [], "And I?", ("base",), endless, "ada"))
     talks.stop("bob")
     assert next(grown)[0].answers["base"].ended == "waiting"
     began = time.monotonic()
@@ -83,8 +169,8 @@ def test_a_stop_ends_an_answer_at_once_also_while_the_models_load_and_only_for_w
     *_, (turn,) = grown
     assert time.monotonic() - began < 0.5
     assert turn.answers == {"base": Said("", "stopped")}
-    assert talks.open(lora_run) and talks.state == "ready"  # what was begun to load can be used
-    grown = talks.converse(lora_run, [turn], "Who are you?", ("base", "tuned"), endless, "ada")
+    assert talks.open(full_run) and talks.state == "ready"  # what was begun to load can be used
+    grown = talks.converse(full_run, [turn], "Who are you?", ("base", "tuned"), endless, "ada")
     until_said = next(each for each in grown if each[-1].answers["base"].tokens > 2)
     talks.stop("ada")
     *_, last = grown
@@ -92,8 +178,25 @@ def test_a_stop_ends_an_answer_at_once_also_while_the_models_load_and_only_for_w
     assert last[-1].answers["base"].text.startswith(until_said[-1].answers["base"].text)
 
 
-def test_models_that_are_unloaded_while_they_answer_say_so_and_the_question_stays(talks, lora_run):
-    grown = talks.converse(lora_run, [], "Who are you?", ("tuned",), BRIEF)
+def test_a_program_asks_several_questions_at_once_and_stops_its_own_and_nobody_elses(shared, asked_by):
+    """Here the page is everybody's: who stops is told apart by the page or program that asks."""
+    question = {"run": "lora", "messages": [{"role": "user", "content": "Who are you?"}], "temperature": 0.0}
+    with ThreadPoolExecutor(3) as pool:
+        acts = Talking(shared)
+        shared.talks.open(shared.run("lora"))
+        ask = partial(acts.ask, **question)
+        hers = [pool.submit(asked_by, "ada", partial(ask, max_new_tokens=400)) for _ in range(2)]
+        come_true(lambda: len(shared.talks._stops.get("ada", ())) == 2)
+        his = pool.submit(asked_by, "bob", partial(ask, max_new_tokens=6))
+        come_true(lambda: "bob" in shared.talks._stops)
+        asked_by("ada", acts.stop_answer)
+        assert {each.result(30)["ended"] for each in hers} == {"stopped"}
+        assert his.result(30)["ended"] in ("turn", "length")
+    assert shared.talks._stops == {}
+
+
+def test_models_that_are_unloaded_while_they_answer_say_so_and_the_question_stays(talks, full_run):
+    grown = talks.converse(full_run, [], "Who are you?", ("tuned",), BRIEF, "ada")
     next(grown)
     threading.Timer(0.5, talks.close).start()
     said = []
@@ -103,11 +206,11 @@ def test_models_that_are_unloaded_while_they_answer_say_so_and_the_question_stay
     assert said[-1][0].question == "Who are you?" and said[-1][0].answers["tuned"].ended == "broken"
 
 
-def test_opening_another_run_closes_the_first(talks, full_run, lora_run):
+def test_opening_another_run_closes_the_first(talks, full_run, loaded):
     talks.open(full_run)
     first = address.read(full_run)
     assert (talks.state, talks.run_name) == ("ready", "full")
-    talks.open(lora_run)
+    talks.open(loaded)
     assert not lives(first.pid, first.born)
     assert (talks.state, talks.run_name) == ("ready", "lora")
     talks.close()
@@ -116,7 +219,7 @@ def test_opening_another_run_closes_the_first(talks, full_run, lora_run):
 
 def test_an_empty_question_is_not_asked(talks, lora_run):
     with pytest.raises(RunError, match="write a question"):
-        next(talks.converse(lora_run, [], "  ", ("tuned",), BRIEF))
+        next(talks.converse(lora_run, [], "  ", ("tuned",), BRIEF, "ada"))
     assert talks.state == "closed"
 
 
@@ -124,7 +227,7 @@ def test_a_run_that_was_deleted_and_made_again_is_not_answered_by_the_process_of
     talks, lora_run, full_run, tmp_path
 ):
     store = RunStore(tmp_path)
-    without = shutil.ignore_patterns("*serve.json*")
+    without = shutil.ignore_patterns("*serve.json*", "checkpoints")
     shutil.copytree(lora_run.folder, tmp_path / "poems", ignore=without)
     before = talks.open(store.get("poems"))
     shutil.rmtree(tmp_path / "poems")

@@ -6,6 +6,7 @@ from typing import Literal
 from core.errors import RunError
 from webui.programs.acts import Acts, Told
 from webui.talks import Said, Sampling, Turn
+from webui.visitors import page
 
 Side = Literal["tuned", "base"]
 
@@ -56,16 +57,18 @@ class Talking(Acts):
         found = self.shared.run(run)
         system, turns, question = conversation(messages, side)
         sampling = Sampling(temperature=temperature, max_new_tokens=max_new_tokens, system=system, seed=seed)
-        *_, grown = self.shared.talks.converse(found, turns, question, (side,), sampling)
+        *_, grown = self.shared.talks.converse(
+            found, turns, question, (side,), sampling, page(), several=True
+        )
         return asdict(grown[-1].answers[side])
 
     def stop_answer(self) -> Told:
-        """End the answers under way, whoever asked; who did is given them as far as they came.
+        """End the answers that this client is being given: `ask` returns them as far as they came. Nobody else's end.
 
         Returns:
             state: closed, loading or ready, of the models
         """
-        self.shared.talks.stop()
+        self.shared.talks.stop(page())
         return {"state": self.shared.talks.state}
 
 

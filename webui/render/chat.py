@@ -95,7 +95,10 @@ def _turn(at: int, turn: Turn, run: str, is_last: bool) -> str:
     answers = "".join(_said(at, side, turn.answers[side], run) for side in order)
     again = f'<button type="button" data-act="again" data-turn="{at}">{t("Answer again")}</button>'
     seed = f"<small>{t('Seed {n}', n=turn.seed)}</small>" if turn.seed is not None else ""
-    foot = f'<div class="foot">{seed}{again if is_last and not grows else ""}</div>'
+    alone = (
+        f"<small>{t('Answered by itself, without what was said before')}</small>" if at and turn.alone else ""
+    )
+    foot = f'<div class="foot">{seed}{alone}{again if is_last and not grows else ""}</div>'
     return (
         f'<article class="{"turn growing" if grows else "turn"}" data-turn="{at}"><div class="asked">'
         f'<p class="question" dir="auto">{text(turn.question)}</p>'
