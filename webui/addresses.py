@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from core.runs.store import NAME
 
 BASE = b'<base href="./" />'
+SIGNS_IN = b'"auth_required":true'  # in what gradio tells the page; no text that is quoted there can hold it
 # The page finds by its path which one it is. It is told that this path is one, too, before its modules are run.
 KNOWN = b"""<script>(config => {
   const bare = path => path.replace(/^\\/+|\\/+$/g, '');
@@ -27,11 +28,13 @@ KNOWN = b"""<script>(config => {
 class Addresses:
     """Middleware: a GET of /<page>/<run> is one of /<page>. Everything but pages passes through untouched."""
 
-    def __init__(self, app: ASGIApp, pages: Collection[str], head: str) -> None:
-        """`head` is put into that of each page, where browsers see it before gradio has begun."""
+    def __init__(self, app: ASGIApp, pages: Collection[str], head: str, entrance: str = "") -> None:
+        """`head` is put into that of each page, where browsers see it before gradio has begun; `entrance`, into that of the page
+        that stands for all of them until one has signed in."""
         self.app = app
         self.pages = pages
         self.head = head.encode()
+        self.entrance = entrance.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_get = scope["type"] == "http" and scope["method"] == "GET"
@@ -45,7 +48,7 @@ class Addresses:
         else:
             path = scope["path"].removesuffix(route) + f"/{page}"
             above = {**scope, "path": path, "raw_path": path.encode()}
-            await self.app(above, receive, _Page(send, len(runs), self.head))
+            await self.app(above, receive, _Page(send, len(runs), self.head, self.entrance))
 
 
 def _asked(scope: Scope) -> tuple[list[str], str] | None:
@@ -59,8 +62,9 @@ def _asked(scope: Scope) -> tuple[list[str], str] | None:
 class _Page:
     """Sends an answer on; HTML with its base so many steps higher, and with more in its head."""
 
-    def __init__(self, send: Send, steps: int, head: bytes) -> None:
+    def __init__(self, send: Send, steps: int, head: bytes, entrance: bytes) -> None:
         self.send = send
+        self.entrance = entrance
         self.base = b'<base href="%b" />' % (b"../" * steps or b"./") + head
         self.start: Message | None = None  # withheld until the length is known
         self.body = b""
@@ -77,7 +81,8 @@ class _Page:
         self.body += message.get("body", b"")
         if message.get("more_body"):
             return
-        body = self.body.replace(BASE, self.base, 1).replace(b"</head>", KNOWN, 1)
+        known = self.entrance + KNOWN if SIGNS_IN in self.body else KNOWN
+        body = self.body.replace(BASE, self.base, 1).replace(b"</head>", known, 1)
         MutableHeaders(scope=self.start)["content-length"] = str(len(body))
         await self.send(self.start)
         await self.send({"type": "http.response.body", "body": body})

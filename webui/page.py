@@ -16,6 +16,7 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
+from core.commands import how_to_call
 from core.errors import UserError
 from core.runs import RunStore
 from core.runs.jobs import OWNERS_TOKENS
@@ -24,6 +25,7 @@ from webui import (
     chat,
     compare,
     data,
+    entrance,
     evaluate,
     language,
     programs,
@@ -144,7 +146,7 @@ def launch(
                 mcp_server=mcp,
                 app_kwargs={
                     "middleware": [
-                        Middleware(Addresses, pages=ROOMS, head=theme.HEAD),
+                        Middleware(Addresses, pages=ROOMS, head=theme.HEAD, entrance=entrance.head()),
                         *_for_visitors(shared),
                     ]
                 },
@@ -158,6 +160,8 @@ def launch(
         f"Atelier is open at {url} and keeps its runs in {os.path.abspath(store.root)}. Ctrl-C closes the page, not the runs.",
         flush=True,
     )
+    if not ON_A_SPACE and (sentence := how_to_call()):
+        print(sentence, flush=True)
     if share and public:
         print(f"For a week at most, it is at {public}, too.", flush=True)
     for warning in _warnings(host, share, public, bool(passwords)):

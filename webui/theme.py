@@ -137,10 +137,15 @@ def theme() -> Base:
 
 
 def css() -> str:
-    """style.css, with the pigments as its variables in both lights."""
+    """style.css, with the pigments as its variables."""
+    return f"{pigments()}{STYLE.read_text('utf-8')}"
+
+
+def pigments() -> str:
+    """As variables of CSS, in both lights."""
     light = "".join(f"--{name}:{pair[0]};" for name, pair in INK.items())
     dark = "".join(f"--{name}:{pair[1]};" for name, pair in INK.items())
-    return f":root{{{light}}}\n:root.dark,:root .dark{{{dark}}}\n{STYLE.read_text('utf-8')}"
+    return f":root{{{light}}}\n:root.dark,:root .dark{{{dark}}}\n"
 
 
 # A palette with three pigments, as the tab's icon; inline, so that it costs no request.

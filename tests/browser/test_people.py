@@ -66,6 +66,31 @@ def test_without_a_password_nothing_is_shown_or_answered(house, page):
     assert page.request.get(f"{house.url}/config").status == 401
 
 
+@pytest.mark.parametrize(
+    "language, words", [("en-US", "from whoever runs this page"), ("fr-FR", "qui gère cette page")]
+)
+def test_one_signs_in_at_a_page_that_looks_like_the_others(house, chromium, language, words):
+    context: BrowserContext = chromium.new_context(
+        locale=language, color_scheme="dark", viewport=TELEPHONE["viewport"]
+    )
+    page = context.new_page()
+    complaints = watch(page)
+    page.goto(f"{house.url}/chat")
+    expect(page.locator(".auth")).to_contain_text(words)
+    expect(page).to_have_title("Atelier")
+    expect(page.locator("html")).to_have_attribute("lang", language[:2])
+    expect(page.locator("body")).to_have_css("background-color", "rgb(18, 24, 27)")
+    expect(page.locator("input[type=password]")).to_have_css("border-top-color", "rgb(102, 114, 118)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.locator("input").first.fill("bob")
+    page.locator("input[type=password]").fill("jars")
+    page.locator("input[type=password]").press("Enter")
+    expect(page.locator("h1")).to_be_visible()
+    expect(page.locator("style", has_text=".auth .brand")).to_have_count(0)  # it is for that one alone
+    assert complaints == []
+    context.close()
+
+
 def test_two_tabs_of_one_person_keep_their_own_runs_and_share_what_is_chosen(shown, context):
     first, second = context.new_page(), context.new_page()
     first.goto(f"{shown.url}/runs/full")

@@ -43,18 +43,20 @@ def address(page: str, run: str = "") -> str:
     return f"./{page}/{quote(run, safe='')}" if run else f"./{page}"
 
 
+BRAND = (
+    '<svg viewBox="0 0 32 32" aria-hidden="true"><path d="M5 22C11 22 12 9 16 9s5 13 11 13" fill="none" '
+    'stroke="currentColor" stroke-width="3.5" stroke-linecap="round"/></svg>Atelier'
+)
+
+
 def header(here: str) -> str:
     """The name and the way to every page."""
     links = "".join(
         f'<a href="{address(path)}"{" aria-current=page" if path == here else ""}>{t(name)}</a>'
         for path, name in PAGES.items()
     )
-    mark = (
-        '<svg viewBox="0 0 32 32" aria-hidden="true"><path d="M5 22C11 22 12 9 16 9s5 13 11 13" fill="none" '
-        'stroke="currentColor" stroke-width="3.5" stroke-linecap="round"/></svg>'
-    )
     skip = f'<a class="skip" href="{address(here)}">{t("Skip to the content")}</a>'
-    return f'{skip}<header class="top"><a class="brand" href="./">{mark}Atelier</a><nav aria-label="{t("Pages")}">{links}</nav></header>'
+    return f'{skip}<header class="top"><a class="brand" href="./">{BRAND}</a><nav aria-label="{t("Pages")}">{links}</nav></header>'
 
 
 def heading(title: str, lead: str) -> str:
