@@ -11,9 +11,10 @@ run: $(VENV)/installed
 demo: $(VENV)/installed
 	$(BIN)/python -m core demo
 
+# What fails while two processes share the machine is tried once more, alone, and counts if it fails again.
 test: $(VENV)/installed-dev
 	tests/install-browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile || $(BIN)/python -m pytest --last-failed --last-failed-no-failures none
 	PYTHONPATH=$(CURDIR)/$(VENV)/extras $(BIN)/python -m pytest -m extras tests/train tests/evaluate tests/browser/test_programs.py
 
 # GGUF files read by llama.cpp itself, which is compiled here first: a quarter of an hour, and cmake and a compiler.
@@ -28,13 +29,15 @@ screenshots: $(VENV)/installed-dev
 	tests/install-browser
 	PYTHONPATH=. $(BIN)/python docs/screenshots.py
 
-$(VENV)/installed: requirements.txt
+$(VENV)/installed: requirements.txt pyproject.toml
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps -e .
 	touch $@
 
-$(VENV)/installed-dev: requirements.txt requirements-dev.txt requirements-extras.txt
+$(VENV)/installed-dev: requirements.txt requirements-dev.txt requirements-extras.txt pyproject.toml
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements-dev.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps -e .
 	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --upgrade --target $(VENV)/extras -r requirements-extras.txt
 	touch $@ $(VENV)/installed

@@ -7,9 +7,11 @@ from rich.table import Table
 from rich.text import Text
 
 from core import data
+from core.commands import how_to_call
 from core.data.report import as_dict, summary
 from core.evaluate.report import Report, read
 from core.evaluate.reports import words
+from core.evaluate.reports.terminal import scores
 from core.presets import resolve
 from core.publish.plan import in_bytes, publishable
 from core.runs import Run, RunStore, jobs
@@ -33,15 +35,18 @@ def demo(runs: Path) -> int:
         console, "Train, and score it against its base", f"atelier train {SAMPLE} --preset tiny --name {name}"
     )
     run = store.create(
-        name, resolve("tiny", overrides={"data": {"files": (SAMPLE,)}, "evaluate": {"prompts": QUESTIONS}})
+        name,
+        resolve("tiny", overrides={"data": {"files": (SAMPLE,)}, "evaluate": {"prompts": QUESTIONS}}),
+        "tiny",
     )
     if not _done(run, "train"):
         return 1
     report = read(run)
     found = words.summary(report)
     console.print(Text(found.headline, style="bold"))
-    console.print(scores_table(report))
-    for line in (*found.sentences, words.forgetting(report).headline):
+    console.print(scores(report, console))
+    forgotten = words.forgetting(report)
+    for line in (*found.sentences, forgotten.headline, *filter(None, [forgotten.advice])):
         console.print(line, style="dim", markup=False)
 
     _step(console, "Ask both", f'atelier chat {name} --side both "..."')
@@ -56,22 +61,9 @@ def demo(runs: Path) -> int:
     console.print(
         f"  atelier chat {name}     atelier ui     atelier data show your.jsonl     atelier train your.jsonl"
     )
+    if sentence := how_to_call():
+        console.print(f"\n{sentence}", markup=False, soft_wrap=True)
     return 0
-
-
-def scores_table(report: Report) -> Table:
-    """Every score of every task, with its interval in brackets."""
-    table = Table("task", "score", "base", "tuned", "difference", "verdict", box=None, pad_edge=False)
-    for task in report.tasks:
-        for score in task.scores:
-            table.add_row(
-                Text(task.label),
-                Text(score.label),
-                *(Text(words.in_brackets(each)) for each in (score.base, score.tuned)),
-                Text(words.in_brackets(score.difference, "+")),
-                score.verdict or "",
-            )
-    return table
 
 
 def answers_table(report: Report) -> Table:

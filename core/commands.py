@@ -1,0 +1,27 @@
+"""How the command `atelier` is found, for who is shown one and has it nowhere on the PATH."""
+
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+
+def how_to_call() -> str:
+    """A sentence, where a shell in this folder would not find `atelier`; empty where it does."""
+    if shutil.which("atelier"):
+        return ""
+    beside = Path(sys.executable).parent
+    here = shutil.which("atelier", path=str(beside))
+    activate = beside / ("activate.bat" if os.name == "nt" else "activate")
+    if here and activate.is_file():
+        first = f"{'' if os.name == 'nt' else 'source '}{_as_typed(activate)}"
+        return f"In a shell, type this first, and commands that begin with atelier are found: {first}"
+    instead = _as_typed(Path(here)) if here else f"{_as_typed(Path(sys.executable))} -m core"
+    return f"In a shell, where a command begins with atelier, type this instead: {instead}"
+
+
+def _as_typed(path: Path) -> str:
+    """From this folder, where the path is in it."""
+    path = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return str(path) if os.name == "nt" else shlex.quote(str(path))
