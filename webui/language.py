@@ -80,7 +80,16 @@ def t(key: str, **gaps: Any) -> str:
     """The sentence for whoever asks. While a page is being built, that is left to the browser; such words have no gaps."""
     if LocalContext.request.get(None) is None and Context.root_block is not None and not gaps:
         return Static(gr.I18n()(key))
-    found = words(FRENCH).get(key, key) if language() == FRENCH else key
+    return _filled(key, gaps, language())
+
+
+def sentence_for(key: str, accepted: str, **gaps: Any) -> str:
+    """The sentence for who sent this Accept-Language header, where gradio does not know yet who asks."""
+    return _filled(key, gaps, preferred(accepted))
+
+
+def _filled(key: str, gaps: dict[str, Any], language: str) -> str:
+    found = words(FRENCH).get(key, key) if language == FRENCH else key
     return found.format(**gaps) if gaps else found
 
 

@@ -5,7 +5,6 @@ random name that means nothing anywhere else; what it stands for is forgotten wh
 token expires, or when the Space restarts.
 """
 
-import json
 import secrets
 import time
 from collections import OrderedDict
@@ -15,7 +14,10 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from webui.language import sentence_for
 
 # The prefix makes the browser refuse it from anybody but this very host. In an iframe on another site it is a cookie of
 # that site's visitors alone ("Partitioned"), so no page can act here in the name of somebody who signed in elsewhere.
@@ -55,7 +57,8 @@ class Sessions:
         known, session = key in self.kept, self.find(key)
         before = session.get(SIGNED_IN)
         if refusal := self.refused(scope, headers, session):
-            await _refuse(send, *refusal)
+            status, sentence = refusal
+            await PlainTextResponse(sentence, status)(scope, receive, send)
             return
 
         async def answer(message: Message) -> None:
@@ -128,16 +131,20 @@ class Sessions:
         if scope["method"] != "POST" or not path.endswith("/upload"):
             return None
         who, length = account(session), headers.get("content-length", "")
+        reads = headers.get("accept-language", "")
         if who is None:
-            return 401, "Sign in with your Hugging Face account first, then drop the file again."
+            return 401, sentence_for(
+                "Sign in with your Hugging Face account first, then drop the file again.", reads
+            )
         if not length.isdigit():
-            return 411, "The size of the upload is not said."
+            return 411, sentence_for("The size of the upload is not said.", reads)
         now = time.time()
         recent = [each for each in self.uploads.get(who, []) if each[0] > now - DAY]
         if sum(size for _, size in recent) + int(length) > self.most_uploaded:
-            return (
-                413,
-                f"{who} has uploaded as much as this Space takes from one visitor in a day; come back tomorrow.",
+            return 413, sentence_for(
+                "{who} has uploaded as much as this Space takes from one visitor in a day; come back tomorrow.",
+                reads,
+                who=who,
             )
         self.uploads[who] = [*recent, (now, int(length))]
         return None
@@ -157,14 +164,3 @@ def forget_expired(session: Session) -> None:
     if found and account(session) is None:
         session[WAS] = found["userinfo"]["preferred_username"]
         del session[SIGNED_IN]
-
-
-async def _refuse(send: Send, status: int, sentence: str) -> None:
-    body = json.dumps({"detail": sentence}).encode()
-    start = {
-        "type": "http.response.start",
-        "status": status,
-        "headers": [(b"content-type", b"application/json")],
-    }
-    await send(start)
-    await send({"type": "http.response.body", "body": body})

@@ -15,11 +15,11 @@ import yaml
 CORE = Path(__file__).parents[2] / "core"
 PAGE = Path(__file__).parents[2] / "webui"
 AT_START = ("accounts.py", "page.py", "programs/")  # what is wrong with the command, and what programs ask
-SHELL = ("verbs/", "cli.py", "__main__.py", "show.py", "demo.py", "train/prove.py", "train/reproduce.py", "train/start.py",
+SHELL = ("verbs/", "cli.py", "commands.py", "__main__.py", "show.py", "demo.py", "train/prove.py", "train/reproduce.py", "train/start.py",
          "data/report.py", "remote/words.py", "remote/shipping.py", "train/distributed/launching.py")  # fmt: skip
 PROGRAMS = ("talk/app.py", "talk/answers.py", "talk/requests.py", "talk/door.py")  # who ask over HTTP
-IN_ENGLISH = ("publish/card.py", "publish/usage.py", "evaluate/reports/markdown.py", "evaluate/reports/page.py", "compare/page.py",
-              "publish/results.py")  # fmt: skip
+IN_ENGLISH = ("publish/card.py", "publish/usage.py", "evaluate/reports/markdown.py", "evaluate/reports/terminal.py",
+              "evaluate/reports/page.py", "compare/page.py", "publish/results.py")  # fmt: skip
 WRITERS = ("data/generate/", "data/prepared/")  # of examples, which are data themselves
 MODULES = ("evaluate/modules/",)  # of the library evaluate
 SILENT = (*SHELL, *PROGRAMS, *IN_ENGLISH, *WRITERS, *MODULES)
@@ -206,12 +206,29 @@ def sentences() -> Iterator[Sentence]:
 
 
 def _raised(name: str, module: ast.Module) -> Iterator[Sentence]:
-    """What the page itself refuses, which is said as core's sentences are."""
+    """What the page itself refuses, which is said as core's sentences are: in the words of the `raise`, or under a name."""
     reader = _Reader(name)
     for node in ast.walk(module):
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
             reader.visit(node.exc)
+    told = _told(module)
+    for node in module.body:
+        if isinstance(node, ast.Assign) and told & {getattr(each, "id", "") for each in node.targets}:
+            reader.visit(node.value)
     yield from reader.found
+
+
+def _told(module: ast.Module) -> set[str]:
+    """The names of sentences that a `raise` says, or a function returns for one."""
+    called = [
+        node.exc.args
+        for node in ast.walk(module)
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call)
+    ]
+    said = [each for arguments in called for each in arguments]
+    said += [node.value for node in ast.walk(module) if isinstance(node, ast.Return)]
+    said += [part for each in said if isinstance(each, ast.IfExp) for part in (each.body, each.orelse)]
+    return {each.id for each in said if isinstance(each, ast.Name) and each.id.isupper()}
 
 
 class _Reader(ast.NodeVisitor):

@@ -459,7 +459,12 @@ def test_files_are_for_those_who_signed_in_and_no_file_of_the_server_is_served(p
     file = tmp_path / "mine.jsonl"
     file.write_text("{}\n")
     refused = Person(place.app).upload(file)
-    assert refused.status_code == 401 and "Sign in" in refused.json()["detail"]
+    assert refused.status_code == 401 and refused.text.startswith(
+        "Sign in with your Hugging Face account first"
+    )
+    reader = Person(place.app)
+    reader.client.headers["accept-language"] = "fr"
+    assert reader.upload(file).text.startswith("Connectez-vous d’abord")
     assert ada.upload(file).status_code == 200
     for path in (place.upload, place.run.console, place.run.folder / "spec.yaml", "/etc/passwd", "app.py"):
         for person in (ada, bob, Person(place.app)):
