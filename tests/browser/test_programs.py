@@ -1,17 +1,20 @@
 """The page's server as programs use it: the real one, asked by the real gradio_client, and a real MCP client."""
 
 import asyncio
+import functools
 import importlib.util
 import json
+import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
 from gradio_client import Client, handle_file
-from gradio_client.exceptions import AppError
+from gradio_client.exceptions import AppError, AuthenticationError
 
+from core.runs import RunStore
 from core.runs.events import BUSY
-from tests.browser.conftest import App, begin
-from tests.conftest import until
+from tests.browser.conftest import App, begin, running
+from tests.conftest import quick, until
 from webui import programs
 from webui.programs.acts import acts
 
@@ -30,8 +33,8 @@ QUICK = {
 class Program:
     """Acts by name: `program.train(files=[...])`."""
 
-    def __init__(self, app: App) -> None:
-        self.client = Client(app.url, verbose=False)
+    def __init__(self, app: App, auth: tuple[str, str] | None = None) -> None:
+        self.client = Client(app.url, auth=auth, verbose=False)
 
     def __getattr__(self, act: str) -> Callable:
         return lambda **given: self.client.predict(api_name=f"/{act.rstrip('_')}", **given)
@@ -153,6 +156,58 @@ def test_a_data_set_that_a_program_saved_can_be_trained_on(program):
     assert (saved["kept"], saved["dropped"]) == (24, {"duplicate": 1})
     assert program.data_sets()["saved"] == [{"name": "jars", "file": saved["file"]}]
     assert program.plan(files=[saved["file"]], settings=QUICK)["total_steps"] == 6
+
+
+def test_programs_of_two_accounts_see_nothing_of_each_other_and_one_without_a_password_nothing_at_all(
+    tmp_path,
+):
+    RunStore(tmp_path / "runs" / "ada").create("secret", quick())
+    with running(tmp_path, {"ATELIER_AUTH": "ada:plums bob:jars"}) as app:
+        with pytest.raises(AuthenticationError, match="Please login"):
+            Program(app)
+        with pytest.raises(ValueError, match="Could not login"):
+            Program(app, ("ada", "jars"))
+        ada, bob = Program(app, ("ada", "plums")), Program(app, ("bob", "jars"))
+        kept = ada.keep_text(text="\n".join(map(json.dumps, ROWS)))["file"]
+        assert [run["run"] for run in ada.runs()] == ["secret"] and bob.runs() == []
+        for run in ("secret", "../ada/secret"):
+            assert "There is no run called" in bob.refused("log", run=run)
+            assert "There is no run called" in bob.refused("delete", run=run)
+        assert "not among the files brought" in bob.refused("plan", files=[kept])
+        assert bob.train(files=["sample:fables-en"], name="secret", settings=QUICK)["run"] == "secret"
+        assert ada.queue() == {"running": [], "waiting": []} and ada.run(run="secret")["state"] == "new"
+        bob.stop(run="secret", now=True)
+        for program in (ada, bob):
+            program.client.close()
+
+
+@pytest.fixture
+def publishing(trained_runs, tmp_path, hub) -> Iterator[App]:
+    """A server with a trained run, whose owner has a token."""
+    shutil.copytree(trained_runs.get("lora").folder, tmp_path / "runs" / "lora")
+    options = ("--mcp",) if importlib.util.find_spec("mcp") else ()
+    with running(tmp_path, hub.environment(hub.writer), options) as app:
+        yield app
+
+
+@pytest.mark.slow
+def test_a_program_publishes_and_what_failed_is_tried_again(publishing, hub):
+    program = Program(publishing)
+    ended = functools.partial(until, lambda: program.run(run="lora")["state"] not in BUSY)
+    assert program.account() == {"name": "ada"}
+    assert "Name the repository as owner/name" in program.refused("publish", run="lora", to="tales")
+    hub.fault("POST", "/commit/", 500, times=9)
+    program.publish(run="lora", to="ada/tales", license="apache-2.0")
+    ended()
+    told = program.run(run="lora")
+    assert (told["state"], told["published"]) == ("failed", []) and "ada/tales failed" in told["message"]
+    hub.faults.clear()
+    program.retry_publishing(run="lora")
+    ended()
+    assert program.run(run="lora")["published"] == [f"{hub.url}/ada/tales"]
+    repo = hub.repos["models", "ada/tales"]
+    assert repo.private and b"license: apache-2.0" in repo.head.tree["README.md"].content
+    program.client.close()
 
 
 @pytest.mark.extras

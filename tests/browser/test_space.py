@@ -149,6 +149,30 @@ def test_from_signing_in_to_a_repository_of_ones_own_and_out_again(space, page, 
     assert run.progress().trained
 
 
+def test_in_french_one_signs_in_and_out_and_stays_where_one_was(space, chromium):
+    context = chromium.new_context(locale="fr-FR")
+    page = context.new_page()
+    complaints = watch(page)
+    page.goto(f"{space.url}/chat/demo")
+    expect(page.locator("#greeting")).to_contain_text("Vous êtes en visite")
+    expect(page.locator("#forgetful")).to_contain_text("oublie tout à chaque redémarrage")
+    button = page.locator("#sign-in")
+    expect(button).to_have_text("Se connecter avec Hugging Face")
+    button.click()
+    page.get_by_role("button", name="Sign in as bob").click()
+    expect(page.locator("#greeting")).to_contain_text("Connecté en tant que bob, encore 24")
+    assert page.url == f"{space.url}/chat/demo"
+    expect(button).to_have_text("Se déconnecter (bob)")
+    page.goto(f"{space.url}/publish/demo")
+    expect(page.locator("#account")).to_contain_text("bob")
+    button.click()
+    expect(page.locator("#greeting")).to_contain_text("Vous êtes en visite")
+    expect(button).to_have_text("Se connecter avec Hugging Face")
+    assert page.url == f"{space.url}/publish/demo"
+    assert ours(complaints) == []
+    context.close()
+
+
 @pytest.mark.parametrize("signed_in", [False, True])
 @pytest.mark.parametrize("light", ["light", "dark"])
 def test_the_pages_of_a_space_fit_a_telephone(space, page, light, signed_in):
