@@ -1,6 +1,7 @@
 """What a run would be made of, seen before anything is trained: the data, its lengths, its tokens, and whether it will stop."""
 
 import json
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,11 +76,27 @@ def write_report(seen: dict[str, Any], folder: Path) -> list[Path]:
     """report.json and report.md in the folder."""
     as_json, as_text = folder / "report.json", folder / "report.md"
     try:
-        as_json.write_text(json.dumps(seen, ensure_ascii=False, indent=1), "utf-8")
-        as_text.write_text(as_markdown(seen), "utf-8")
+        _write(seen, as_json, as_text)
     except OSError as error:
         raise DataError(f"The report cannot be written to {folder}: {error.strerror}.") from None
     return [as_json, as_text]
+
+
+def count_added(as_json: Path, as_text: Path) -> None:
+    """Have a report say that the clean copy has one row more, which it knows nothing of. One that cannot say so goes,
+    rather than tell of other rows than there are."""
+    try:
+        seen = json.loads(as_json.read_text("utf-8"))
+        _write(seen | {"added": seen.get("added", 0) + 1}, as_json, as_text)
+    except (OSError, ValueError):
+        for path in (as_json, as_text):
+            with suppress(OSError):
+                path.unlink()
+
+
+def _write(seen: dict[str, Any], as_json: Path, as_text: Path) -> None:
+    as_json.write_text(json.dumps(seen, ensure_ascii=False, indent=1), "utf-8")
+    as_text.write_text(as_markdown(seen), "utf-8")
 
 
 def _leaked(chosen: Selected) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from functools import lru_cache
 
 import gradio as gr
 
-from core.errors import DataError, RunError
+from core.errors import RunError
 from core.evaluate.report import FILE, Report, TaskReport, read
 from core.evaluate.reports import page_of
+from core.evaluate.request import options
 from core.evaluate.tasks import built_in, names
 from core.runs import Run, jobs
-from core.spec import RunSpec, merge
+from core.spec import RunSpec
 from webui import language
 from webui.language import t
 from webui.render import evaluate as render
@@ -129,18 +130,12 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     @spoken(message)
     def begin(chosen: str | None, wanted: list[str], limit: float | None, examples: float | None) -> dict:
         run = shared.run(chosen)
-        if not wanted:
-            raise DataError(
-                "Choose a task first: held-out scores the examples that were kept out of training."
-            )
         known = {name for _, name in catalogue()}
         own = [each for each in wanted if each not in known]
         if own:
             shared.files(own)
-        options = {"tasks": wanted, "max_samples": _whole(limit), "shots": _whole(examples)}
-        options = {key: value for key, value in options.items() if value is not None}
-        RunSpec.from_dict(merge(run.spec.model_dump(mode="json"), {"evaluate": options}))
-        jobs.start(run, "evaluate", **options)
+        asked = options(run, tasks=wanted, max_samples=_whole(limit), shots=_whole(examples))
+        jobs.start(run, "evaluate", **asked)
         return {}
 
     def so_many_more(so_many: str) -> str:

@@ -7,12 +7,13 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from filelock import FileLock
 
 from core import children
 from core.errors import DataError
+from core.examine import count_added
 from webui.language import t
 from webui.turns import is_whole
 
@@ -43,12 +44,15 @@ class Sets:
             )
         return self.folder / f"{name}.jsonl"
 
-    def save(self, name: str, arguments: list[str]) -> dict:
-        """Clean the examples that the arguments name, and keep them; what became of them. DataError if the name is taken."""
+    def save(self, name: str, arguments: list[str], **hub: Any) -> dict:
+        """Clean the examples that the arguments name, and keep them; what became of them. DataError if the name is taken.
+
+        `hub` is `Shared.hub`.
+        """
         kept = self.path(name)
         if kept.exists():
             raise DataError(f"There is already a data set called {name}; choose another name.")
-        with cleaned(arguments, self.folder) as made, self._lock(name):
+        with cleaned(arguments, self.folder, **hub) as made, self._lock(name):
             try:
                 kept.touch(exist_ok=False)  # of two who save under one name, one is told
             except FileExistsError:
@@ -78,6 +82,8 @@ class Sets:
                 return rows
             begin = b"" if last.endswith(b"\n") or not last else b"\n"
             _add(file, begin + row + b"\n", name)
+            if (report := path.with_suffix(".report.json")).is_file():
+                count_added(report, path.with_suffix(".report.md"))
             return rows + 1
 
     def _lock(self, name: str) -> FileLock:
@@ -100,9 +106,9 @@ def _add(file: BinaryIO, line: bytes, name: str) -> None:
 
 
 @contextlib.contextmanager
-def cleaned(arguments: list[str], beside: Path | None = None) -> Iterator[dict]:
+def cleaned(arguments: list[str], beside: Path | None = None, **hub: Any) -> Iterator[dict]:
     """What `atelier data clean` makes of the examples; the files are gone after the `with`."""
     if beside:
         beside.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=beside, prefix=".") as folder:
-        yield children.ask("data", "clean", *arguments, "--output-dir", folder, timeout=CLEANING)
+        yield children.ask("data", "clean", *arguments, "--output-dir", folder, timeout=CLEANING, **hub)

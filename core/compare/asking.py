@@ -218,7 +218,8 @@ class Work:
         notes = [f"{number:,} of {total:,} questions: {what}." for number, what in counted if number]
         if len(prompts) < ENOUGH_ROWS:
             notes.append(
-                f"Fewer than {ENOUGH_ROWS} questions ({len(prompts)}): nothing is clear with so few."
+                f"Fewer than {ENOUGH_ROWS} questions ({len(prompts)}): nothing is clear with so few. Ask more of "
+                "them (--most-questions), or name a file that has more (--questions)."
             )
         if self.run.spec.method.kind != "full":
             notes.append(

@@ -1,6 +1,7 @@
 """Fine-tune, retrieve, or both: what the intervals say, and no more than that."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from core.compare.retrieval import Decision, Measured, Price, Way, difference
 from core.evaluate.bootstrap import ENOUGH_ROWS, clear
@@ -84,7 +85,10 @@ def _effect(what: str, interval: Interval, measured: Measured) -> str:
     else:
         how = "helps" if _above(interval) else "hurts"
         how = how if what.startswith("Tuning") else how.removesuffix("s")
-    return f"{what} {how}: {in_brackets(interval, '+')} in {measured.label}."
+    said = [f"{what} {how}: {in_brackets(interval, '+')} in {measured.label}."]
+    if clear(replace(interval, differ=None)) and not clear(interval):
+        said.append(f"Only {count(interval.differ, 'questions')} came out differently, too few to tell.")
+    return " ".join(said)
 
 
 def _above(interval: Interval) -> bool:

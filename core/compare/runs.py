@@ -389,9 +389,15 @@ def _remarks(
         f"{', '.join(dict.fromkeys(labels))} on {task} cannot be compared: {unlike}. No best is marked."
         for (task, unlike), labels in alike.items()
     ]
-    if can_be := [name for name in unscored if name in trained]:
-        them = "it" if len(can_be) == 1 else "them"
-        found.append(f"{', '.join(can_be)}: not scored; `atelier evaluate {can_be[0]}` scores {them}.")
+    # Other tokens remain what they are, however the runs are scored.
+    if not all(unlike.startswith("counted in other tokens") for _, unlike in alike):
+        found.append(
+            "What cannot be compared can be scored alike: the same `atelier evaluate` for each run, with the same options, and "
+            "one file of examples for all (--task FILE)."
+        )
+    found += [
+        f"{name}: not scored; `atelier evaluate {name}` scores it." for name in unscored if name in trained
+    ]
     if cannot_be := [name for name in unscored if name not in trained]:
         found.append(f"{', '.join(cannot_be)}: not trained to the end, so there is nothing to score.")
     changed = [

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -16,12 +16,13 @@ from core.show import duration
 
 BEST = "Best: clearly better than every other run, row by row where that is known, else by intervals that lie apart."
 WIDTH = 200  # of what is no terminal; a table that is folded cannot be read by a program
+WIDEST = 10_000  # columns, to measure what a table would take
 
 
 def as_text(compared: Compared) -> str:
     parts: list[Text | Table] = [Text(compared.order), Text()]
     for label, lines in by_task(compared):
-        parts += [Text(label, style="bold"), _scores(compared.runs, lines), Text()]
+        parts += [Text(label, style="bold"), *_scores(compared.runs, lines), Text()]
     if any(cell.best for line in compared.lines for cell in line.cells.values()):
         parts += [Text(f"* {BEST}", style="dim"), Text()]
     if compared.differing:
@@ -151,7 +152,20 @@ def plain(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else visible(str(value))
 
 
-def _scores(runs: Sequence[str], lines: Sequence[Line]) -> Table:
+def _scores(runs: Sequence[str], lines: Sequence[Line]) -> list[Table | Text]:
+    """In as many tables as it takes, so that none is wider than the terminal and its figures stay in one piece."""
+    console = _console()
+    table = _one_table(runs, lines)
+    if (
+        len(lines) < 2
+        or console.measure(table, options=console.options.update(width=WIDEST)).maximum <= console.width
+    ):
+        return [table]
+    half = (len(lines) + 1) // 2
+    return [*_scores(runs, lines[:half]), Text(), *_scores(runs, lines[half:])]
+
+
+def _one_table(runs: Sequence[str], lines: Sequence[Line]) -> Table:
     heads = ("", *map(measure_head, lines))
     rows = [
         (run, *(cell(each) + (" *" if each and each.best else "") for each in of))
@@ -180,9 +194,13 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
 
 
 def _printed(parts: Sequence[Text | Table]) -> str:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=WIDTH)
+    console = _console()
     with console.capture() as captured:
-        console.print(Group(*parts), soft_wrap=False)
-    return captured.get().rstrip()
+        for part in parts:
+            console.print(part, soft_wrap=isinstance(part, Text) and not console.is_terminal)
+    return "\n".join(line.rstrip() for line in captured.get().rstrip().splitlines())
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=WIDTH)

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeVar
 
 from transformers import AutoModelForCausalLM, PreTrainedModel
@@ -16,6 +15,7 @@ from core.evaluate.generate import answer, room
 from core.evaluate.items import Item
 from core.evaluate.likelihood import Likelihood, likelihoods
 from core.evaluate.report import Answer, Side
+from core.evaluate.request import merged
 from core.runs.events import Noted, Staged
 from core.runs.store import Run
 from core.spec import RunSpec
@@ -189,11 +189,7 @@ def open_bench(run: Run, spec: RunSpec, sides: tuple[Side, ...], longest: int | 
 
 
 def _open_merged(run: Run, spec: RunSpec) -> Pair:
-    folder = run.folder / "merged"
-    if not Path(folder / "config.json").is_file():
-        raise RunError(
-            f"The run {run.name!r} has no merged model yet: make it with `atelier merge {run.name}`."
-        )
+    folder = merged(run)
     device = device_for(spec)
     parameters = base_parameters(spec)
     dtype = inference_dtype(parameters, device)

@@ -5,17 +5,15 @@ atelier evaluate RUN --task lm-eval:hellaswag        atelier evaluate RUN --task
 lm-eval is installed by who wants it (pip install lm_eval==0.4.13), and is loaded only here.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from core.data.examples import Message, Source
-from core.errors import DataError, SpecError
+from core.errors import DataError
 from core.evaluate import bootstrap
 from core.evaluate.bench import Bench
 from core.evaluate.bootstrap import CONFIDENCE, ENOUGH_ROWS, RESAMPLES, compare, verdict
@@ -27,16 +25,6 @@ from core.text.encode import Encoded
 SOURCE = Source("lm-eval", 1)
 KINDS = {"generate_until": "generation", "multiple_choice": "choice"}  # all others are likelihoods
 Sample = dict[str, Any]  # as lm-eval logs them
-
-
-def check(name: str) -> None:
-    """SpecError, in one sentence, if lm-eval is not installed, or a visitor of a Space brings a file for it."""
-    if "SPACE_ID" in os.environ and Path(name.removeprefix(HARNESS)).suffix in YAML:
-        raise SpecError(
-            f"The task {name} is a file of lm-eval, which can run any code: on a Space name one of lm-eval's own tasks."
-        )
-    if find_spec("lm_eval") is None:
-        raise SpecError(f"The task {name} needs lm-eval: install it with `pip install lm_eval==0.4.13`.")
 
 
 def score(bench: Bench, name: str) -> TaskReport:

@@ -4,20 +4,17 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from core import cache
 from core.data.select import select
-from core.errors import UserError
 from core.evaluate import harness, report
 from core.evaluate.bench import Bench, StopError, open_bench
 from core.evaluate.report import FILE, LATEST, Prompted, Report, Side, TaskReport
 from core.evaluate.reports import words, write_all
+from core.evaluate.request import Asked, chosen, spec_for
 from core.evaluate.scoring import Fetched, fetch, score
-from core.evaluate.tasks import HARNESS, tasks
 from core.runs.events import Noted, Staged
 from core.runs.store import Run
-from core.spec import RunSpec, merge
 from core.train.model import set_threads
 
 SIDES: dict[str, tuple[Side, ...]] = {
@@ -30,7 +27,7 @@ SIDES: dict[str, tuple[Side, ...]] = {
 
 def evaluate(
     run: Run,
-    side: Literal["both", "base", "tuned", "merged"] = "both",
+    side: Asked = "both",
     gen_only: bool = False,
     num_samples: int | None = None,
     source: str | None = None,
@@ -43,26 +40,16 @@ def evaluate(
     a folder. Options are settings of the section `evaluate`, for this time only. The held-out examples, their tokens
     and which of these are trained come from the settings in the same way as in training.
     """
-    spec = RunSpec.from_dict(merge(run.spec.model_dump(mode="json"), {"evaluate": options}))
+    spec = spec_for(run, options)
     set_threads(spec)
     file = FILE if side == "both" else f"{side}.json"
     earlier = report.read(run, file)
     known = {task.name: task.given for task in earlier.tasks} if earlier else {}
-    ours = list(tasks([name for name in spec.evaluate.tasks if not name.startswith(HARNESS)], known))
-    theirs = [name for name in spec.evaluate.tasks if name.startswith(HARNESS)]
-    if gen_only:
-        ours = [task for task in ours if task.kind == "generation"]
-        if not ours and not theirs:
-            raise UserError(
-                f"No task in which the models write answers is left of {', '.join(spec.evaluate.tasks)}: leave --gen-only "
-                "out, or name another with --task."
-            )
-    for name in theirs:
-        harness.check(name)
-    chosen = select(spec.data)
-    chosen.check(run.manifest)
+    ours, theirs = chosen(spec, gen_only, known)
+    data = select(spec.data)
+    data.check(run.manifest)
     own = Path(source) if source else None
-    fetched = [fetch(task, chosen.held_out, spec.evaluate.shots, own) for task in ours]
+    fetched = [fetch(task, data.held_out, spec.evaluate.shots, own) for task in ours]
     for text in _unheeded(fetched, options.get("shots"), own):
         run.events.append(Noted(text=text, warning=True))
     run.events.append(

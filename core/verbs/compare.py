@@ -90,7 +90,11 @@ def _against_retrieval(run: Run, options: dict, report: Path | None, follow: boo
     found = read(run)
     if report:
         _write(report, retrieval_page(found))
-    print((run.reports / FILE).read_text("utf-8") if json else retrieval_as_text(found))
+    if json:
+        print((run.reports / FILE).read_text("utf-8"))
+        return 0
+    print(retrieval_as_text(found))
+    print(f"The whole report, with every answer: {(run.reports / FILE).with_suffix('.html')}")
     return 0
 
 

@@ -3,11 +3,12 @@
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from core.errors import SpecError
+from core.evaluate.request import Asked, options
 from core.runs.store import RunStore
 from core.verbs.common import Json, RunName, Runs, app, carry_out, show_json
 
@@ -22,7 +23,7 @@ def evaluate(
     gen_only: Annotated[bool, Parameter(negative="")] = False,
     num_samples: int | None = None,
     max_new_tokens: int | None = None,
-    side: Literal["both", "base", "tuned", "merged"] = "both",
+    side: Asked = "both",
     no_lora: Annotated[bool, Parameter(negative="")] = False,
     source: Annotated[Path | None, Parameter(name="--from")] = None,
     report: Path | None = None,
@@ -33,7 +34,8 @@ def evaluate(
 ) -> int:
     """Score base and tuned model on the same rows, side by side, with intervals and a verdict.
 
-    What was scored now is shown; the whole report, with the tasks of before, lies in the run's reports/.
+    Verdict and scores of what was scored now are shown; the whole report, with every row and the tasks of before, lies in
+    the run's reports/.
 
     Parameters
     ----------
@@ -73,19 +75,18 @@ def evaluate(
         raise SpecError("--report is written when the evaluation has ended: leave --no-follow out.")
     side = "base" if no_lora else side
     wanted = RunStore(runs).get(run)
-    given = {
-        "tasks": [_anchored(name) for name in task] or None,
-        "max_samples": max_samples,
-        "shots": shots,
-        "max_new_tokens": max_new_tokens,
-        "answers": num_samples,
-        "num_samples": num_samples,
-        "gen_only": gen_only or None,
-        "source": str(source.resolve()) if source else None,
-        "side": side,
-    }
-    options = {name: value for name, value in given.items() if value is not None}
-    status = carry_out(wanted, "evaluate", follow, False, quiet=json, **options)
+    asked = options(
+        wanted,
+        tasks=[_anchored(name) for name in task] or None,
+        max_samples=max_samples,
+        shots=shots,
+        num_samples=num_samples,
+        max_new_tokens=max_new_tokens,
+        gen_only=gen_only,
+        side=side,
+        source=str(source.resolve()) if source else None,
+    )
+    status = carry_out(wanted, "evaluate", follow, False, quiet=json, **asked)
     if status == 0 and follow:
         _show(
             wanted.reports / ("evaluation.json" if side == "both" else f"{side}.json"), wanted, json, report
@@ -101,15 +102,17 @@ def _anchored(name: str) -> str:
 
 def _show(file: Path, run, json: bool, report: Path | None) -> None:
     from core.evaluate.report import LATEST, read
-    from core.evaluate.reports.markdown import as_markdown
+    from core.evaluate.reports.terminal import as_text
 
     if report:
         shutil.copyfile(file.with_suffix(report.suffix), report)
     if json:
         print((run.reports / LATEST).read_text("utf-8"))
         return
-    print(as_markdown(read(run, LATEST)))
-    print(f"The whole report: {file.with_suffix('.html')}")
+    print(as_text(read(run, LATEST)))
+    print(
+        f"Definitions, settings, every row and how to repeat it: {file.with_suffix('.html')}, and {file.stem}.md beside it"
+    )
     if report:
         print(f"Written to {report}.", file=sys.stderr)
 

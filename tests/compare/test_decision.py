@@ -61,6 +61,8 @@ def test_many_questions_of_which_few_are_answered_otherwise_decide_nothing():
     found = decide(measured(scores, differ=5), 50, PRICES, 8)
     assert found.outcome == "no clear difference"
     assert all("no clear difference" in sentence for sentence in found.sentences[:-1])
+    assert "Only 5 questions came out differently, too few to tell." in found.sentences[0]
+    assert "Only" not in decide(measured(scores, doubt=0.9, differ=5), 50, PRICES, 8).sentences[0]
     assert decide(measured(scores, differ=6), 50, PRICES, 8).outcome == "fine-tune"
 
 

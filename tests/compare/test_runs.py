@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -119,6 +121,32 @@ def test_scores_that_were_not_made_alike_are_not_held_against_each_other(make, o
     assert "cannot be compared" in as_text(compared)
 
 
+def test_how_to_score_them_alike_is_said_once_and_only_where_that_would_do(make):
+    a, b = make("a", scored([0.1] * 12)), make("b", scored([0.9] * 14))
+    assert sum("can be scored alike" in remark for remark in compare_runs([a, b]).remarks) == 1
+    plain = {"kind": "plain"}
+    c, d = (
+        make(name, scored([0.1] * 12, kind="likelihood"), **more)
+        for name, more in (("c", {}), ("d", {"template": plain}))
+    )
+    assert compare_runs([c, d]).remarks[0].startswith("F1 on Questions cannot be compared")
+    assert not any("can be scored alike" in remark for remark in compare_runs([c, d]).remarks)
+
+
+def test_a_table_that_is_wider_than_the_terminal_becomes_several_and_no_figure_is_torn_apart(
+    make, monkeypatch
+):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # a terminal
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    task = scored([0.5] * 12)
+    scores = tuple(replace(task.scores[0], name=f"f{n}", label=f"Measure {n}") for n in range(7))
+    many = replace(task, scores=scores)
+    shown = as_text(compare_runs([make("a", many), make("b", many)]))
+    assert all(len(re.sub(r"\x1b\[[\d;]*m", "", line)) <= 100 for line in shown.splitlines())
+    assert shown.count("0.500 [0.300, 0.700]") == 14 and all(f"Measure {n} ↑" in shown for n in range(7))
+
+
 def test_perplexity_is_not_compared_where_rows_are_cut_into_other_tokens(make):
     runs = [
         make("a", scored([0.1] * 12, kind="likelihood")),
@@ -153,7 +181,10 @@ def test_a_run_without_scores_or_with_a_broken_report_is_named_and_the_others_ar
     compared = compare_runs(runs)
     assert set(compared.lines[0].cells) == {"a"}
     assert "not a report of an evaluation" in compared.remarks[0]
-    assert "b, c: not scored" in compared.remarks[1]
+    assert [remark[:32] for remark in compared.remarks[1:]] == [
+        "b: not scored; `atelier evaluate",
+        "c: not scored; `atelier evaluate",
+    ]
 
 
 def test_of_a_run_that_is_not_trained_it_is_not_said_that_it_can_be_scored(make):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from core.errors import DataError, SpecError
-from core.evaluate import harness
+from core.evaluate import request
 from core.evaluate.job import evaluate
 from core.evaluate.report import read
 from core.train.model import open_pair
@@ -45,21 +45,21 @@ metadata: {{version: 1}}
 
 
 def test_without_lm_eval_one_sentence_says_how_to_have_it(monkeypatch):
-    monkeypatch.setattr(harness, "find_spec", lambda name: None)
+    monkeypatch.setattr(request, "find_spec", lambda name: None)
     with pytest.raises(SpecError, match=r"lm-eval:hellaswag needs lm-eval: .*pip install lm_eval==0\.4\.13"):
-        harness.check("lm-eval:hellaswag")
+        request.check_harness("lm-eval:hellaswag")
 
 
 @pytest.mark.parametrize(
     "name", ["lm-eval:/any/x.yaml", "lm-eval:x.yml", "lm-eval:/any/x.yaml/", "lm-eval:/../x.yaml"]
 )
 def test_a_file_of_lm_eval_which_can_run_code_is_refused_on_a_space(monkeypatch, name):
-    monkeypatch.setattr(harness, "find_spec", lambda name: True)
-    harness.check(name)
+    monkeypatch.setattr(request, "find_spec", lambda name: True)
+    request.check_harness(name)
     monkeypatch.setenv("SPACE_ID", "owner/space")
-    harness.check("lm-eval:hellaswag")
+    request.check_harness("lm-eval:hellaswag")
     with pytest.raises(SpecError, match="can run any code: on a Space name one of lm-eval's own tasks"):
-        harness.check(name)
+        request.check_harness(name)
 
 
 @pytest.fixture(scope="module")

@@ -97,6 +97,14 @@ class TestTheVerdict:
         assert "even better" in words.forgetting(report(general("helped"))).headline
         assert words.forgetting(report(held_out())).headline == "Forgetting was not measured."
 
+    def test_that_something_was_forgotten_comes_with_what_it_means_and_what_to_do(self):
+        forgot, kept = report(held_out(), general("hurt")), report(held_out(), general("helped"))
+        advice = words.forgetting(forgot).advice
+        assert "questions like yours" in advice and "data.weights" in advice and "LoRA" in advice
+        for drawn in (as_html, as_markdown):
+            assert advice in drawn(forgot) and advice not in drawn(kept)
+        assert words.forgetting(kept).advice == words.forgetting(report(held_out())).advice == ""
+
     def test_on_forgetting_says_on_how_few_rows_a_loss_can_hide(self):
         unclear = general("no clear change")
         many = replace(unclear, scores=(score("perplexity", 33.0, 33.5, 3.0, 30),))

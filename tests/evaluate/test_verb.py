@@ -5,6 +5,7 @@ import pytest
 from core.cli import main
 from core.evaluate.report import read
 from core.evaluate.tasks import names
+from tests.evaluate.inside import work_inside
 from tests.evaluate.making import tuned_run
 
 
@@ -33,18 +34,20 @@ def test_a_task_is_scored_and_its_report_is_shown_and_written(run, tmp_path, cap
     assert [(task.name, task.n) for task in read(run).tasks] == [("general-choices", 8)]
 
 
-def test_only_what_was_scored_now_is_shown_with_the_place_of_the_whole_report(run, capsys):
-    begin = ["evaluate", "tiny", "--runs", str(run.folder.parent), "--max-samples", "6", "--task"]
+def test_only_what_was_scored_now_is_shown_with_the_place_of_the_whole_report(run, capsys, monkeypatch):
+    work_inside(monkeypatch)
+    begin = ["evaluate", "tiny", "--runs", str(run.folder.parent), "--max-samples", "2", "--task"]
     assert main([*begin, "general"]) == 0
     capsys.readouterr()
     assert main([*begin, "held-out"]) == 0
     shown = capsys.readouterr().out
-    assert "## Held-out examples" in shown and "## General" not in shown
-    assert f"The whole report: {run.reports / 'evaluation.html'}" in shown
+    assert "\nHeld-out examples" in shown and "General" not in shown
+    assert f"every row and how to repeat it: {run.reports / 'evaluation.html'}" in shown
     assert {"general", "held-out"} <= {task.name for task in read(run).tasks}
 
 
-def test_no_lora_scores_the_base_alone_and_gen_only_asks_for_few_answers(run, capsys):
+def test_no_lora_scores_the_base_alone_and_gen_only_asks_for_few_answers(run, capsys, monkeypatch):
+    work_inside(monkeypatch)
     arguments = ["evaluate", "tiny", "--runs", str(run.folder.parent), "--no-lora", "--gen-only"]
     assert main([*arguments, "--num-samples", "1", "--json"]) == 0
     seen = json.loads(capsys.readouterr().out)

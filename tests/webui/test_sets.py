@@ -101,6 +101,20 @@ def test_a_row_that_is_added_while_the_set_is_being_saved_is_in_it(shared, file,
     assert shared.sets.path("jars").read_text().splitlines()[-1] == '{"a": 1}'
 
 
+def test_the_report_of_a_set_says_that_rows_were_added_later(shared, file):
+    shared.sets.save("jars", [str(file)])
+    report, markdown = (shared.sets.path("jars").with_suffix(f".report.{end}") for end in ("json", "md"))
+    before = json.loads(report.read_text())
+    for line in ('{"a": 1}\n', '{"a": 1}\n', '{"a": 2}\n'):  # one twice
+        shared.sets.append("jars", line)
+    assert json.loads(report.read_text()) == before | {"added": 2}
+    assert "**2 rows were added to the clean copy later**" in markdown.read_text()
+    report.write_text("half of a rep")
+    shared.sets.append("jars", '{"a": 3}\n')
+    assert not report.exists() and not markdown.exists()
+    assert shared.sets.append("jars", '{"a": 4}\n') == 10
+
+
 def test_a_row_with_half_of_a_character_is_not_added(shared):
     with pytest.raises(DataError, match="half of a character"):
         shared.sets.append("jars", '{"a": "\ud800"}\n')

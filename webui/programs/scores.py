@@ -1,14 +1,13 @@
 """Acts that score runs, and put them side by side."""
 
 from dataclasses import asdict
-from typing import Literal
 
 from core.compare.retrieval import Request
 from core.compare.retrieval import read as read_retrieval
 from core.errors import RunError
+from core.evaluate.request import Asked, options
 from core.evaluate.tasks import built_in, names
 from core.runs import jobs
-from core.spec import RunSpec, merge
 from webui.evaluate import report_of
 from webui.programs.acts import Acts, Told, told
 
@@ -32,7 +31,7 @@ class Scores(Acts):
         num_samples: int | None = None,
         max_new_tokens: int | None = None,
         gen_only: bool = False,
-        side: Literal["both", "base", "tuned", "merged"] = "both",
+        side: Asked = "both",
     ) -> Told:
         """Score base and tuned model on the same rows. Returns at once; when `run` says finished, `scores` has them.
 
@@ -51,20 +50,18 @@ class Scores(Acts):
         """
         found = self.shared.run(run)
         self.shared.tasks(tasks or [])
-        settings = {
-            "tasks": tasks or None, "max_samples": max_samples, "shots": shots, "max_new_tokens": max_new_tokens
-        }  # fmt: skip
-        settings = {name: value for name, value in settings.items() if value is not None}
-        RunSpec.from_dict(merge(found.spec.model_dump(mode="json"), {"evaluate": self.shared.own(settings)}))
-        options = {
-            "num_samples": num_samples,
-            "answers": num_samples,
-            "gen_only": gen_only or None,
-            "side": side,
-        }
-        jobs.start(
-            found, "evaluate", **settings | {n: value for n, value in options.items() if value is not None}
+        self.shared.own({"tasks": tasks or []})
+        asked = options(
+            found,
+            tasks=tasks or None,
+            max_samples=max_samples,
+            shots=shots,
+            num_samples=num_samples,
+            max_new_tokens=max_new_tokens,
+            gen_only=gen_only,
+            side=side,
         )
+        jobs.start(found, "evaluate", **asked)
         return told(self.shared, found)
 
     def scores(self, run: str, rows: bool = False) -> Told:

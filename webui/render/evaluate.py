@@ -53,7 +53,8 @@ def verdict(found: Report) -> str:
     summary = words.summary(found)
     sentences = "".join(f"<p>{text(say(each))}</p>" for each in summary.sentences)
     forgotten = words.forgetting(found)
-    beside = f"<p class=beside>{text(_all(forgotten.others))}</p>" if forgotten.others else ""
+    also = (_all(forgotten.others), say(forgotten.advice))
+    beside = "".join(f"<p class=beside>{text(each)}</p>" for each in also if each)
     return (
         f'<div class="verdict {_class(summary.verdict)}"><h2>{text(say(summary.headline))}</h2>{sentences}'
         f'<p class="forgetting {_class(forgotten.verdict)}"><b>{text(say(forgotten.headline))}</b> '

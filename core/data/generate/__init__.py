@@ -12,7 +12,7 @@ each row where it came from, and pairs.about.json.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -24,6 +24,7 @@ Method = Literal["rule-based", "llm-based", "augmented"]
 Progress = Callable[[int, int], None]
 
 MOST_ROWS = 1_000_000
+FEW_HELD_OUT = 30  # rows; of fewer, a score moves by chance more than most trainings move it
 
 __all__ = ["Generated", "Method", "as_dict", "as_text", "generate"]
 
@@ -40,6 +41,7 @@ class Generated:
     kinds: dict[str, int]  # kind of question -> rows
     tokens: int = 0  # that a model was asked to read and write
     stopped: str = ""  # why it ended before its time
+    notes: tuple[str, ...] = ()  # what to know before it is used
 
     @property
     def made(self) -> int:
@@ -128,6 +130,7 @@ def generate(
         dict(kinds.most_common()),
         made.tokens,
         made.stopped,
+        tuple(_about_the_split(made.pairs)),
     )
 
 
@@ -213,6 +216,27 @@ def _on_sides(
     return found
 
 
+def _about_the_split(pairs: Mapping[str, Sequence[Any]]) -> Iterator[str]:
+    """What there is to say of the rows that are held out, if there are few of them."""
+    rows = {side: len(made) for side, made in pairs.items()}
+    if "validation" not in rows:
+        return
+    if not rows["validation"]:
+        yield (
+            "Nothing is held out, since no passage is in two files, and all rows are about one. Leave --split out: "
+            "`atelier train` then holds out a part of the rows by itself."
+        )
+    elif rows["validation"] < FEW_HELD_OUT:
+        yield (
+            f"Only {_rows(rows['validation'])} to validate on and {_rows(rows['test'])} to test on: too few to tell a "
+            "small gain from chance. Give more documents, or a larger --count where they hold more."
+        )
+
+
+def _rows(number: int) -> str:
+    return f"{number:,} {'row' if number == 1 else 'rows'}"
+
+
 def _left_out(documents: Sequence[Any]) -> Counter[str]:
     return sum((each.left_out for each in documents), Counter())
 
@@ -239,15 +263,15 @@ def as_dict(made: Generated) -> dict[str, Any]:
         "kinds": made.kinds,
         "tokens": made.tokens,
         "stopped": visible(made.stopped),
+        "notes": list(made.notes),
     }
 
 
 def as_text(made: Generated) -> str:
     """What was made, for a terminal."""
-    lines = [
-        f"{made.made:,} {'row' if made.made == 1 else 'rows'} of the {made.wanted:,} that were asked for."
-    ]
+    lines = [f"{_rows(made.made)} of the {made.wanted:,} that were asked for."]
     lines += [f"  {rows:>7,}  {visible(file)}" for file, rows in made.rows.items()]
+    lines += made.notes
     if made.stopped:
         lines.append(f"{visible(made.stopped)} Run the same command again to go on.")
     elif made.made < made.wanted:

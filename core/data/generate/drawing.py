@@ -26,7 +26,7 @@ def sides(split: bool) -> list[Side]:
 def assign(weights: dict[str, int], split: bool, seed: int) -> dict[str, str]:
     """Block of passages -> its side: by lot, so that each side has its share of the weight if the blocks allow it.
 
-    Never leaves a side empty if there are as many blocks as sides.
+    Of two blocks that have a weight, one is for validation; of three, one for each side.
     """
     if not split:
         return dict.fromkeys(weights, "")
@@ -35,12 +35,12 @@ def assign(weights: dict[str, int], split: bool, seed: int) -> dict[str, str]:
     found = dict.fromkeys(drawn, SIDES[0][0])
     for name, share in SIDES[1:]:
         room = share * total
-        free = [block for block in drawn if found[block] == SIDES[0][0]]
+        free = [block for block in drawn if weights[block] and found[block] == SIDES[0][0]]
         taken = 0
         for block in free:
-            if 0 < weights[block] <= room:
+            if weights[block] <= room:
                 found[block], room, taken = name, room - weights[block], taken + 1
-        if not taken and len(free) > len(SIDES) - 1:
+        if not taken and len(free) > 1:
             found[min(free, key=weights.__getitem__)] = name
     return found
 
@@ -62,11 +62,11 @@ def draw(
         else:
             left_out["questions about entries of which some are on another side of the split"] += 1
     writer = Writer(seed, left_out)
-    wanted = _shares(count, split)
+    wanted = _shares(count, [side for side in sides(split) if pools[side.name]])
     found, done = {}, 0
     for side in sides(split):
         pairs = []
-        for pair in _drawn(pools[side.name], wanted[side.name], writer, seed):
+        for pair in _drawn(pools[side.name], wanted.get(side.name, 0), writer, seed):
             pairs.append(pair)
             done += 1
             if progress and done % 50 == 0:
@@ -77,11 +77,13 @@ def draw(
     return found
 
 
-def _shares(count: int, split: bool) -> dict[str, int]:
-    found = {side.name: round(count * side.share) for side in sides(split)}
-    first = next(iter(found))
-    found[first] += count - sum(found.values())
-    return found
+def _shares(count: int, filled: Sequence[Side]) -> dict[str, int]:
+    """Rows of each side; of two or more, at least one is for the second. What the others leave is for the first."""
+    left, found = count, {}
+    for side in filled[1:]:
+        found[side.name] = min(max(1, round(count * side.share)), left // 2)
+        left -= found[side.name]
+    return {side.name: left for side in filled[:1]} | found
 
 
 def _drawn(pool: Sequence[Fact], wanted: int, writer: Writer, seed: int) -> Iterator[Pair]:

@@ -19,7 +19,7 @@ def as_markdown(report: Report, answers: int = 0) -> str:
     parts = [
         f"# Evaluation of {_line(report.run)}",
         f"**{_line(found.headline)}** {_line(forgotten.headline)} {_line(forgotten.sentence)}",
-        *filter(None, [_line(forgotten.beside)]),
+        *filter(None, [_line(forgotten.beside), _line(forgotten.advice)]),
         f"{' and '.join(report.sides).capitalize()}, from {_line(report.base_model)}; {words.made(report)}.",
         *chain.from_iterable(_task(report, task, answers) for task in report.tasks),
     ]

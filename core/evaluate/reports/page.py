@@ -87,7 +87,7 @@ def _verdict(report: Report) -> str:
     found = words.summary(report)
     forgotten = words.forgetting(report)
     sentences = "".join(f"<p>{escape(each)}</p>" for each in found.sentences)
-    beside = f"<p>{escape(forgotten.beside)}</p>" if forgotten.beside else ""
+    beside = "".join(f"<p>{escape(each)}</p>" for each in (forgotten.beside, forgotten.advice) if each)
     return (
         f'<section class="verdict {_look(found.verdict)}" id="verdict"><h2>{escape(found.headline)}</h2>{sentences}'
         f'<p class="forgetting {_look(forgotten.verdict)}"><b>{escape(forgotten.headline)}</b> {escape(forgotten.sentence)}</p>{beside}</section>'

@@ -27,6 +27,11 @@ OUTCOMES = {"win": "wins", "loss": "losses", "tie": "ties"}
 FEW_ROWS = 30  # the interval of so few is wide, so that a real loss may well hold zero
 DRAWN = 2  # scores of a task that are drawn; of the others, the figures are enough
 NO_TASKS = "Nothing was scored."
+# What it means that something was forgotten, and what can be done.
+FORGOTTEN = (
+    "That was seen on a small set of general texts and questions. A model that only has to answer questions like yours can "
+    "do without; where it matters, add a file of general rows (data.weights says how much of it), train fewer epochs, or train LoRA."
+)
 ONE_SIDE = "One model alone was scored, so nothing is said of better or worse."
 
 
@@ -47,6 +52,7 @@ class Forgetting:
     headline: str
     sentences: tuple[str, ...]
     others: tuple[str, ...] = ()  # on the tasks of which this cannot be said
+    advice: str = ""  # what it means and what can be done, where something was forgotten
 
     @property
     def sentence(self) -> str:
@@ -116,7 +122,7 @@ def forgetting(report: Report) -> Forgetting:
         tuple(sentence(task) for task in told if (main(task).verdict == verdict) is wanted)
         for wanted in (True, False)
     )
-    return Forgetting(verdict, words[verdict], so, beside)
+    return Forgetting(verdict, words[verdict], so, beside, FORGOTTEN if verdict == "hurt" else "")
 
 
 def name_of(report: Report, side: Literal["base", "tuned"]) -> str:

@@ -10,9 +10,11 @@ from core.data.generate.asking import Endpoint, asked
 from core.data.generate.llm import read_pairs
 from core.data.generate.support import unsupported
 from core.errors import DataError
+from core.talk import address
 from tests.data.generate.endpoint import serving
 from tests.data.generate.making import rows, sources
 
+ONE_BED = "# Garden\n\nIn the north bed grow 11 roses, which the gardener waters at sunset in summer.\n"
 NAMES = ("north", "south", "east", "west", "upper", "lower", "round", "long", "narrow", "wide")
 BEDS = "# Garden\n" + "".join(
     f"\n## Bed {word}\n\nIn the {word} bed grow {number} roses, which the gardener waters at sunset in summer.\n"
@@ -254,10 +256,11 @@ def test_forms_of_a_french_word_support_each_other():
 
 def test_a_run_of_ones_own_is_asked_in_a_process_that_ends(tmp_path, full_run):
     name = tmp_path / "beds.md"
-    name.write_text(BEDS, "utf-8")
+    name.write_text(ONE_BED, "utf-8")
     with pytest.raises(DataError, match="replies that are no list"):  # a model of a few steps writes no JSON
         generate(
             [str(name)], "llm-based", 1, tmp_path / "out.jsonl", base="full", runs=full_run.folder.parent
         )
     (entry, *_) = [json.loads(line) for line in (tmp_path / "out.journal.jsonl").read_text().splitlines()[1:]]
+    assert address.read(full_run) is None
     assert entry["unread"] == 3 and entry["tokens"] > 100

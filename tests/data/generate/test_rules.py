@@ -237,6 +237,37 @@ def test_no_passage_is_on_two_sides_and_the_sides_have_their_share(tmp_path):
     assert all(len(files) == 1 for files in sides.values())
 
 
+def beds(number: int) -> str:
+    """A document of so many passages, each of which is asked about in several ways."""
+    return "# Plants\n" + "".join(
+        f"\n## Plant {bed}\n\nPlant {bed} grows {bed * 7} leaves in a year and needs a bed of its own, with sand below.\n"
+        for bed in range(1, number + 1)
+    )
+
+
+@pytest.mark.parametrize(
+    ("passages", "count", "expected"),
+    [(2, 2, [1, 1, 0]), (2, 5, [4, 1, 0]), (3, 3, [1, 1, 1]), (3, 6, [4, 1, 1]), (9, 10, [8, 1, 1])],
+)
+def test_of_two_rows_or_more_one_is_held_out_and_it_is_said_that_this_is_few(
+    tmp_path, passages, count, expected
+):
+    name = write(tmp_path, "plants.md", beds(passages))
+    done = generate([name], "rule-based", count, tmp_path / "out.jsonl", split=True)
+    assert list(done.rows.values()) == expected
+    assert f"Only 1 row to validate on and {expected[2]} row" in as_text(done)
+    assert as_dict(done)["notes"] == list(done.notes) != []
+
+
+def test_rows_about_one_passage_are_not_torn_apart_and_a_sentence_says_what_to_do(tmp_path):
+    name = write(tmp_path, "plants.md", beds(1))
+    done = generate([name], "rule-based", 3, tmp_path / "out.jsonl", split=True)
+    assert list(done.rows.values()) == [3, 0, 0]
+    assert "Nothing is held out" in as_text(done) and "Leave --split out" in as_text(done)
+    alone = generate([name], "rule-based", 3, tmp_path / "whole.jsonl")
+    assert alone.notes == ()
+
+
 def test_each_row_has_its_source_by_line(tmp_path):
     name = write(tmp_path, "tools.md", ENGLISH)
     generate([name], "rule-based", 80, tmp_path / "out.jsonl")
