@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import groupby
+from pathlib import PurePath
 from typing import Any
 from unicodedata import category
 
@@ -17,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from core.data.report import place
-from core.errors import RunError
+from core.errors import RunError, SpecError
 from core.runs.events import ENDED, Progress
 from core.runs.jobs import stop
 from core.runs.store import Follower, Run
@@ -34,7 +35,12 @@ WORDS = {
     "failed": "failed",
     "lost": "lost",
 }
+SINGLE_TURN = (
+    "The examples of this run have one question each, so each question is answered by itself; with --remember, after what was "
+    "said before."
+)
 WAITS = 5.0  # seconds after which a run that has not begun is said to wait
+PIPED = 1_000  # columns, where no terminal says how wide it is: nothing is cut
 POLL = 0.3  # seconds between two looks at the events
 
 
@@ -127,16 +133,23 @@ def printable(text: str) -> str:
 
 
 def runs_table(rows: Iterable[tuple[Run, Progress]]) -> str:
+    """On a terminal, long names are cut to its width; piped, they are whole, a line for each run."""
     table = Table(box=None, pad_edge=False)
-    for column in ("name", "state", "steps", "loss", "held-out loss"):
-        table.add_column(column, no_wrap=True, overflow="ignore")
+    for column in ("name", "state", "base model", "method", "preset"):
+        table.add_column(column, no_wrap=column not in ("name", "base model"))  # those give way
+    for column in ("steps", "loss", "held out"):
+        table.add_column(column, no_wrap=True, justify="right")
     for run, progress in rows:
+        made = made_of(run)
         state = "discarded" if progress.discarded and progress.state == "stopped" else WORDS[progress.state]
         if progress.act != "train":
             state = f"{progress.act}: {state}"
         table.add_row(
-            run.name,
+            Text(run.name, no_wrap=True, overflow="ellipsis"),
             state,
+            Text(printable(PurePath(made["base_model"] or "").name), no_wrap=True, overflow="ellipsis"),
+            made["method"] or "",
+            Text(printable(made["preset"] or "")),
             f"{progress.step}/{progress.total_steps}",
             f"{progress.steps[-1].loss:.3f}" if progress.steps else "",
             f"{progress.held_out[-1].loss:.3f}" if progress.held_out else "",
@@ -144,9 +157,21 @@ def runs_table(rows: Iterable[tuple[Run, Progress]]) -> str:
     if not table.rows:
         return "No runs yet. Begin with: atelier train sample:fables-en"
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = PIPED
     with console.capture() as captured:
         console.print(table)
-    return captured.get().rstrip()
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def made_of(run: Run) -> dict[str, str | None]:
+    """Base model, method and preset of a run; None for what is not known, as where its settings are those of another
+    version."""
+    try:
+        spec = run.spec
+    except SpecError:
+        return {"base_model": None, "method": None, "preset": run.preset or None}
+    return {"base_model": spec.model.base, "method": spec.method.kind, "preset": run.preset or None}
 
 
 def queue_table(busy: Sequence[tuple[Run, Progress]], waiting: Sequence[Run]) -> str:
@@ -198,6 +223,7 @@ def run_as_dict(run: Run, progress: Progress) -> dict[str, Any]:
     return {
         "run": run.name,
         "folder": str(run.folder),
+        **made_of(run),
         "act": progress.act,
         "state": progress.state,
         "message": progress.message,
@@ -353,14 +379,18 @@ def _stopped(run: Run, progress: Progress) -> str:
 
 
 def next_steps(run: Run) -> str:
-    """For the end of a training: its verdict in one line, if it was scored, and the commands that go on from there."""
+    """For the end of a training: its verdict in one line, if it was scored, one on what was forgotten, if something was,
+    and the commands that go on from there."""
     from core.evaluate.report import read
-    from core.evaluate.reports.words import summary
+    from core.evaluate.reports.words import forgetting, summary
 
     report = read(run)
     to = "" if run.spec.publish.to else f" --to owner/{run.name}"
     following = f"Next: atelier chat {run.name}    atelier push {run.name}{to}"
-    return f"{printable(summary(report).headline)}\n{following}" if report else following
+    if report is None:
+        return following
+    said = (printable(summary(report).headline), forgetting(report).advice, following)
+    return "\n".join(filter(None, said))
 
 
 def duration(seconds: float) -> str:
@@ -372,9 +402,17 @@ def duration(seconds: float) -> str:
     return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:02.0f}"
 
 
-def converse(run: Run, question: str | None, sides: tuple[str, ...], json: bool, **sampling: Any) -> None:
-    """One question answered by each side, or a conversation until an empty line or Ctrl-D."""
+def converse(
+    run: Run,
+    question: str | None,
+    sides: tuple[str, ...],
+    json: bool,
+    remember: bool | None = None,
+    **sampling: Any,
+) -> None:
+    """One question answered by each side, or a conversation until an empty line or Ctrl-D; `remember` as `atelier chat`."""
     from core.talk import Talk
+    from core.talk.learnt import is_single_turn
 
     talk = Talk(run)
     try:
@@ -383,12 +421,17 @@ def converse(run: Run, question: str | None, sides: tuple[str, ...], json: bool,
             _answer(talk, [{"role": "user", "content": question}], sides, json, sampling)
             return
         print("An empty line ends the conversation.", file=sys.stderr)
+        if remember is None and is_single_turn(run):
+            print(SINGLE_TURN, file=sys.stderr)
+            remember = False
         histories: dict[str, list[dict[str, str]]] = {side: [] for side in sides}
         while asked := _ask():
             for side in sides:
                 histories[side].append({"role": "user", "content": asked})
                 answers = _answer(talk, histories[side], (side,), json, sampling)
                 histories[side].append({"role": "assistant", "content": answers[side]["answer"]})
+                if remember is False:
+                    histories[side].clear()
     finally:
         talk.close()
 

@@ -13,7 +13,7 @@ import pytest
 from core import cli
 from core.data.files.opening import KINDS
 from core.evaluate.report import read
-from core.evaluate.reports.words import summary
+from core.evaluate.reports.words import forgetting, summary
 from core.runs import RunStore
 from core.runs.jobs import child_environment
 from core.verbs.common import Files
@@ -192,12 +192,14 @@ def test_train_follows_the_run_and_the_list_shows_it(tmp_path):
     done = atelier("train", "sample:fables-en", "--name", "a", *QUICKLY, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "held-out loss" in done.stdout
-    *_, ended, verdict, following = done.stdout.splitlines()
-    assert (
-        ended.startswith("train finished")
-        and verdict == summary(read(RunStore(tmp_path / "runs").get("a"))).headline
-    )
-    assert following == "Next: atelier chat a    atelier push a --to owner/a"
+    report = read(RunStore(tmp_path / "runs").get("a"))
+    said = done.stdout.splitlines()
+    verdict = said.index(summary(report).headline)
+    assert said[verdict - 1].startswith("train finished")
+    assert said[verdict + 1 :] == [
+        *filter(None, [forgetting(report).advice]),
+        "Next: atelier chat a    atelier push a --to owner/a",
+    ]
     (run,) = json.loads(atelier("runs", "--json", cwd=tmp_path).stdout)["runs"]
     assert (run["run"], run["state"], run["step"], run["trained"]) == ("a", "finished", 3, True)
     assert "finished" in atelier("runs", cwd=tmp_path).stdout

@@ -17,7 +17,7 @@ def chosen_of(shared: Shared, run: Run) -> tuple[dict[str, Any], dict[str, Any]]
     data = FRESH | {name: spec["data"][name] for name in ("columns", "drop", "weights") if spec["data"][name]}
     data["files"] = [_kept(shared, file) for file in spec["data"]["files"]]
     data["held_out"] = [_kept(shared, file) for file in spec["data"]["held_out_files"]]
-    preset = nearest(run.spec)
+    preset = run.preset if run.preset in presets.names() else nearest(run.spec)
     return data, {"preset": preset, "values": values(run.spec, preset)}
 
 
@@ -29,7 +29,7 @@ def _kept(shared: Shared, file: str) -> str:
 
 
 def nearest(spec: RunSpec) -> str:
-    """The preset that differs from the settings in the fewest fields: a run does not remember the one it was made from."""
+    """The preset that differs from the settings in the fewest fields, for runs of older versions, which name none."""
     return min(presets.names(), key=lambda name: len(values(spec, name)))
 
 

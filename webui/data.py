@@ -81,7 +81,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
         try:
             words = arguments(preset_of(kept), overrides(shared, state, kept["values"]))
             asked = ["data", "check", *words, "--rows", ROWS]
-            for answer in readings.answer(request.session_hash, now, asked):
+            for answer in readings.answer(request.session_hash, now, asked, **shared.hub()):
                 if isinstance(answer, int):
                     yield {busy: waiting(t("Reading the examples … {n} seconds", n=number(answer)))}
                     continue

@@ -247,6 +247,11 @@ class Shared:
         self.space.may_work()
         return visitors.current().token
 
+    def hub(self) -> dict[str, Any]:
+        """For a process that fetches from the Hub: in whose name, and where it keeps that. Strangers ask in nobody's."""
+        token = self.token() if self.space is None or visitors.current() else None
+        return {"token": token, "downloads": self.downloads}
+
     def unknown(self, asked: str | None, trained: bool) -> str:
         """A sentence for an address of no run, or of none that is `trained`, as a run_chooser offers them; empty for others."""
         found = self.find(asked)

@@ -14,6 +14,7 @@ from core.spec import RunSpec
 from webui import forms, language, pasting, visitors
 from webui.chosen import FRESH, OTHER, chosen_data, chosen_settings, fresh, offered, overrides, preset_of
 from webui.language import number, t
+from webui.places import Places
 from webui.planning import Plans, stamped
 from webui.render import plan as card
 from webui.render import train as render
@@ -21,7 +22,7 @@ from webui.render.parts import address, heading, section, waiting
 from webui.shared import SAMPLE, Shared, at_once, html, nowhere, spoken
 
 ESTIMATING = 300.0  # seconds: the examples are read and their tokens counted
-PLANNERS = 2  # people whose plans are made at the same time
+PLANNERS = 2  # plans that are made at the same time
 COUNTING = "Working out the plan …"
 LEAD = "A preset is enough. An empty field means: as the preset says."
 TO_RUN = json.dumps(address("runs", "RUN"))
@@ -150,7 +151,8 @@ setTimeout(find, 0);
 
 
 def room(shared: Shared, page: gr.Blocks) -> None:
-    data, kept, plans = chosen_data(), chosen_settings(), Plans()
+    data, kept = chosen_data(), chosen_settings()
+    plans = Plans(Places(PLANNERS, on_a_space=shared.space is not None))
     html(heading(t("How should it learn?"), t(LEAD)))
     with gr.Row(elem_classes="sides"):
         with gr.Column(scale=3, min_width=320):
@@ -311,7 +313,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
         if spec.compute.where == "hf-jobs" and agreed_to != (wanted := spec.model_dump_json()):
             seen = known["remote"] if known else _estimate(chosen, changed, token)
             return {message: render.cost(seen), agreed: wanted, start: t(render.AGREE)}
-        run = shared.store.create(called.strip(), spec)
+        run = shared.store.create(called.strip(), spec, chosen)
         jobs.start(run, token=token)
         return {began: run.name, start: t(render.START)}
 
@@ -345,7 +347,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     every = [data, preset, *fields.values()]
     shown = [message, kept, sentence, differences, summary, paid, marks, back]
     then_plan = {"fn": plan, "inputs": every, "outputs": [counting, planned], "trigger_mode": "multiple"}
-    then_plan |= {"concurrency_limit": PLANNERS, **HIDDEN}
+    then_plan |= {"concurrency_limit": None, **HIDDEN}
 
     def look(event: gr.events.Dependency) -> None:
         """What follows when the form has changed."""

@@ -68,6 +68,13 @@ def read(run: Run) -> Record | None:
         return None
 
 
+def asks_for_a_machine(run: Run) -> bool:
+    """Whether going on with the training asks HF Jobs for a machine, which is paid for. Where its job may still be at
+    work, it is joined, and costs nothing more than was agreed to."""
+    sent = read(run)
+    return run.spec.compute.where == "hf-jobs" and (sent is None or sent.settled)
+
+
 def age(run: Run) -> float:
     """Seconds since what is known of the latest attempt was written down."""
     return time.time() - (run.folder / FILE).stat().st_mtime

@@ -59,6 +59,7 @@ RECORD = (
     "events.jsonl",
     "console.log",
     "note.txt",
+    "preset.txt",
     "lock",
     "process",
     ".start",

@@ -12,6 +12,7 @@ runs/poems/
   now             beside stop: a job of HF Jobs is to be canceled without a last checkpoint
   pause           present while the training is to be held between two steps
   note.txt        what its owner wrote about it, in words of their own
+  preset.txt      the preset that its settings were laid over; runs of older versions have none
   remote.json     the job of HF Jobs that does, or did, the work
   manifest.json   data hashes, library versions, hardware
   device.json     what the device could do when the run began, which the plan was made from
@@ -33,6 +34,7 @@ import shutil
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -67,7 +69,19 @@ class Run:
 
     @property
     def spec(self) -> RunSpec:
-        return RunSpec.load(self.folder / "spec.yaml")
+        path = self.folder / "spec.yaml"
+        try:
+            about = path.stat()
+        except OSError:
+            return RunSpec.load(path)  # which says why
+        return _spec(path, about.st_ino, about.st_mtime_ns)
+
+    @property
+    def preset(self) -> str:
+        """What its settings were laid over; empty where nobody wrote that down."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self.folder / "preset.txt").read_text("utf-8").strip()
+        return ""
 
     @property
     def events(self) -> EventLog:
@@ -223,6 +237,12 @@ class Follower:
         return known or self.run.alive()
 
 
+@lru_cache(maxsize=1_000)
+def _spec(path: Path, inode: int, written: int) -> RunSpec:
+    """Read once: a list of runs asks for the settings of each, which takes 10 ms, and again with each look."""
+    return RunSpec.load(path)
+
+
 def _goes_on_elsewhere(progress: Progress) -> bool:
     return (
         progress.act == "train"
@@ -243,8 +263,9 @@ class RunStore:
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
 
-    def create(self, name: str, spec: RunSpec) -> Run:
-        """A new run's folder. RunError if the name cannot be used or is taken."""
+    def create(self, name: str, spec: RunSpec, preset: str = "") -> Run:
+        """A new run's folder; `preset` is what its settings were laid over. RunError if the name cannot be used or is
+        taken."""
         check_name(name)
         folder = self.root / name
         # Made beside and renamed: a folder with the run's name always holds its settings, and only one of two that
@@ -255,6 +276,8 @@ class RunStore:
                 made = Path(beside, name)
                 made.mkdir()
                 anchored(spec).save(made / "spec.yaml")
+                if preset:
+                    (made / "preset.txt").write_text(preset, "utf-8")
                 made.rename(folder)
         except OSError as error:
             if error.errno in TAKEN and folder.exists():

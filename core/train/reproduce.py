@@ -51,7 +51,7 @@ def again(run: Run) -> tuple[Run, list[str]]:
             f"The run {run.name!r} has not been trained to its end, so there is nothing to compare with."
         )
     store = RunStore(run.folder.parent)
-    new = store.create(_free_name(store, f"{run.name}-again"), run.spec)
+    new = store.create(_free_name(store, f"{run.name}-again"), run.spec, run.preset)
     shutil.copy(run.manifest, new.manifest)
     now = surroundings_beside(recorded)
     notes = differences(recorded, now)

@@ -151,9 +151,8 @@ def agreed(spec: RunSpec, runs: Path, yes: bool) -> None:
 
 
 def agreed_to_go_on(run: Run, yes: bool) -> None:
-    """The same for a run that goes on; one whose job is still there costs nothing more than was agreed to."""
+    """The same for a run that goes on."""
     from core.remote import record
 
-    sent = record.read(run)
-    if sent is None or sent.settled:
+    if record.asks_for_a_machine(run):
         agreed(run.spec, run.folder, yes)

@@ -60,7 +60,8 @@ def train(
         jobs.check(spec)
         agreed(spec, runs, yes)
     store = RunStore(runs)
-    run = store.create(name or store.free_name(Path(spec.data.files[0].removeprefix("sample:")).stem), spec)
+    free = store.free_name(Path(spec.data.files[0].removeprefix("sample:")).stem)
+    run = store.create(name or free, spec, preset)
     if not begin:
         if json:
             show_json({"run": run.name, "folder": str(run.folder)})

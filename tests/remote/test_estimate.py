@@ -17,6 +17,7 @@ from core.runs import jobs
 from core.runs.events import Begun, Finished, Progress, Queued, Remote, Started, advance
 from core.spec import ComputeSettings, RunSpec, merge
 from core.train.plan import Lengths, plan, refusal, shape_of
+from tests.conftest import quick
 from tests.hub import Hub
 from webui.render import runs as drawn
 from webui.render import train as drawn_train
@@ -210,11 +211,14 @@ def test_the_page_shows_the_machine_its_stage_and_the_cost_and_offers_no_pause(s
 
 def test_resuming_asks_only_where_another_machine_is_paid_for(store, there):
     run = store.create("far", there())
-    assert drawn.another_machine(run) == ""  # never sent: Start asked already
+    asked = drawn.another_machine(run)  # never sent: made with --no-begin, say
+    assert "a machine (cpu-upgrade), which is paid for" in asked and record.asks_for_a_machine(run)
     sent = record.new(run, "ada").next(flavor="a10g-small", usd_per_hour=1.0, timeout_seconds=7200).keep(run)
-    assert drawn.another_machine(run) == ""  # its job is joined
+    assert drawn.another_machine(run) == "" and not record.asks_for_a_machine(run)  # its job is joined
     record.Record(**{**vars(sent), "settled": True}).keep(run)
     assert "another a10g-small" in drawn.another_machine(run) and "$2.00" in drawn.another_machine(run)
+    here = store.create("here", quick())
+    assert not record.asks_for_a_machine(here) and drawn.another_machine(here) == ""
 
 
 def test_the_train_page_lists_machines_and_asks_before_it_costs():

@@ -27,7 +27,9 @@ from core.runs.events import (
     advance,
 )
 from tests.conftest import bystander, pid_of, quick, until, wait
+from tests.warm import warm_jobs  # noqa: F401
 
+pytestmark = pytest.mark.usefixtures("warm_jobs")
 LONG = {"train": {"max_steps": 2000}, "evaluate": {"after_training": False}}
 SHORT = {"train": {"max_steps": 2}, "evaluate": {"after_training": False}}
 

@@ -32,3 +32,13 @@ def test_a_folder_that_cannot_be_written_is_named(store):
         assert "file for runs cannot be written" in str(error)
     else:
         raise AssertionError
+
+
+def test_a_run_remembers_the_preset_that_its_settings_were_laid_over(store):
+    assert store.create("a", quick(), "small").preset == "small"
+    assert store.get("a").preset == "small"
+
+
+def test_a_run_of_an_older_version_names_no_preset(store):
+    run = store.create("a", quick())
+    assert run.preset == "" and not (run.folder / "preset.txt").exists()

@@ -3,6 +3,7 @@
 import inspect
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from tests.conftest import quick
 from tests.webui.people import Person, contents
 from tests.webui.test_visitors import SECRET, ada, asking, bob, place, shared, space  # noqa: F401 (fixtures)
 from webui import page, programs, visitors
+from webui.intake.reading import Readings
 from webui.page import build
 from webui.programs import runs
 from webui.programs.acts import acts
@@ -156,19 +158,25 @@ def test_ones_own_is_there_for_ones_own_program(place, ada):  # noqa: F811
     )
 
 
-def test_what_is_fetched_for_a_program_lies_with_its_visitor(shared, monkeypatch):  # noqa: F811
-    homes = []
+def test_what_is_fetched_for_a_visitor_is_fetched_in_their_name_and_lies_with_them(shared, monkeypatch):  # noqa: F811
+    begun_with = []
 
     def begun(*_, env, **__):
-        homes.append(env.get("HF_HOME"))
+        begun_with.append((env.get("HF_HOME"), env.get("HF_TOKEN")))
         raise UserError("This is far enough.")
 
     monkeypatch.setattr("core.children.subprocess", SimpleNamespace(Popen=begun, DEVNULL=None))
     with asking("ada"):
-        for act in (Data(shared).check_data, Training(shared).plan):
+        save = partial(Data(shared).save_data, "tales")
+        for act in (Data(shared).check_data, save, Training(shared).plan, partial(_read, shared)):
             with pytest.raises(UserError, match="far enough"):
                 act(["sample:fables-en"])
-        assert homes == 2 * [str(shared.store.root.resolve() / DOWNLOADS)]
+        assert begun_with == 4 * [(str(shared.store.root.resolve() / DOWNLOADS), "hf_of_ada")]
+
+
+def _read(of: Shared, files: list[str]) -> None:
+    """As the Data page does."""
+    list(Readings().answer("page", "?", ["data", "check", *files], **of.hub()))
 
 
 def test_of_a_log_no_more_is_told_than_a_page_can_hold(store, monkeypatch):

@@ -271,6 +271,7 @@ class TestAnEvaluation:
             < shown.index("<svg")
         )
         assert 'class="verdict mixed"' in shown and 'class="forgetting hurt"' in shown
+        assert "questions like yours can do without" in shown
 
     def test_says_what_may_be_chance_in_a_line_of_its_own(self):
         maybe = replace(general("no clear change"), name="general-choices", label="By chance")

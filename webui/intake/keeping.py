@@ -64,13 +64,13 @@ class Keeping:
 
         @spoken(self.saved)
         def save(name: str, state: dict, stored: dict) -> dict:
-            made = self.shared.sets.save(name.strip(), words(state, stored))
+            made = self.shared.sets.save(name.strip(), words(state, stored), **self.shared.hub())
             names = gr.Dropdown(choices=self.shared.sets.choices(), visible=True)
             return {self.saved: render.saved(name.strip(), made), sets: names, none: gr.HTML(visible=False)}
 
         @spoken(self.made)
         def make(state: dict, stored: dict) -> dict:
-            with cleaned(words(state, stored)) as made:
+            with cleaned(words(state, stored), **self.shared.hub()) as made:
                 paths = [self.files.move_resource_to_block_cache(path) for path in render.files(made)]
             return {self.made: render.mended(made), self.files: gr.File(value=paths, visible=True)}
 

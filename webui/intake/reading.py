@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from core import children
@@ -21,7 +22,14 @@ class Readings:
         self._asked: dict[str, str] = {}
         self._changing = threading.Lock()
 
-    def answer(self, page: str, question: str, arguments: list[str]) -> Iterator[int | dict[str, Any]]:
+    def answer(
+        self,
+        page: str,
+        question: str,
+        arguments: list[str],
+        token: str | None = None,
+        downloads: Path | None = None,
+    ) -> Iterator[int | dict[str, Any]]:
         """The seconds it has taken so far, then the answer.
 
         Nothing more once the page asks something else, which ends the process; and nothing at all if it asks for what
@@ -32,7 +40,7 @@ class Readings:
                 return
             self._asked[page] = question
         try:
-            with children.Asked(*arguments) as asked:
+            with children.Asked(*arguments, token=token, downloads=downloads) as asked:
                 yield from asked.seconds_passing(
                     LOOK, lambda: self._asked.get(page) == question, LONGEST, TOO_LONG
                 )

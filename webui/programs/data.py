@@ -72,8 +72,9 @@ class Data(Acts):
             rows, kept, problems (file, line, why, fix), lengths in tokens, stops, and more
         """
         words = self._words(files, preset, settings)
-        where = {"downloads": self.shared.downloads, "timeout": PLANNING}
-        return children.ask("data", "check", *words, "--rows", str(rows), **where)
+        return children.ask(
+            "data", "check", *words, "--rows", str(rows), timeout=PLANNING, **self.shared.hub()
+        )
 
     def save_data(
         self, name: str, files: list[str], preset: str = "tiny", settings: dict | None = None
@@ -89,7 +90,7 @@ class Data(Acts):
         Returns:
             file (what `files` takes), kept, dropped and mended (each by reason)
         """
-        made = self.shared.sets.save(name, self._words(files, preset, settings))
+        made = self.shared.sets.save(name, self._words(files, preset, settings), **self.shared.hub())
         told = {each: made[each] for each in ("kept", "dropped", "mended")}
         return {"file": str(self.shared.sets.path(name)), **told}
 

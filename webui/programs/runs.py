@@ -22,7 +22,7 @@ class Runs(Acts):
         """Every run, the newest first.
 
         Returns:
-            for each: run (its name), act, state (new, queued, running, paused, finished, stopped, failed, lost), message (why it failed), trained, step, total_steps, loss, held_out_loss, eta_seconds, published
+            for each: run (its name), base_model, method, preset (null if it is not known), act, state (new, queued, running, paused, finished, stopped, failed, lost), message (why it failed), trained, step, total_steps, loss, held_out_loss, eta_seconds, published
         """
         return [told(self.shared, run) for run in self.shared.store.all()]
 
@@ -149,13 +149,11 @@ class Runs(Acts):
             the run, as `runs` tells it
         """
         found = self.shared.run(run)
-        if found.spec.compute.where == "hf-jobs" and not agree_to_cost:
-            sent = record.read(found)
-            if sent is None or sent.settled:
-                raise UserError(
-                    f"This asks HF Jobs for another machine ({found.spec.compute.flavor}), which is paid for: ask again with "
-                    "agree_to_cost."
-                )
+        if not agree_to_cost and record.asks_for_a_machine(found):
+            raise UserError(
+                f"This asks HF Jobs for another machine ({found.spec.compute.flavor}), which is paid for: ask again with "
+                "agree_to_cost."
+            )
         return self._start(found, "train")
 
     def rename(self, run: str, name: str) -> Told:

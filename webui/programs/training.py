@@ -8,7 +8,6 @@ from core.errors import UserError
 from core.models import as_dicts
 from core.remote import estimate
 from core.runs import jobs
-from core.spec import RunSpec
 from webui import forms
 from webui.programs.acts import PLANNING, Acts, Told, asked, told
 from webui.render.train import arguments
@@ -69,7 +68,7 @@ class Training(Acts):
         spec, given = asked(self.shared, files, preset, settings)
         jobs.check(spec)
         root = str(self.shared.store.root)
-        return self._ask(spec, "plan", *arguments(preset, given), "--runs", root)
+        return self._ask("plan", *arguments(preset, given), "--runs", root)
 
     def train(
         self,
@@ -94,15 +93,15 @@ class Training(Acts):
         spec, given = asked(self.shared, files, preset, settings)
         jobs.check(spec)
         if spec.compute.where == "hf-jobs" and not agree_to_cost:
-            seen = self._ask(spec, "remote", "estimate", *arguments(preset, given))
+            seen = self._ask("remote", "estimate", *arguments(preset, given))
             raise UserError(
                 f"{estimate.as_text(seen)} Ask again with agree_to_cost to start it, and pay for it."
             )
         store = self.shared.store
-        run = store.create(name.strip() or store.free_name(Path(files[0].removeprefix("sample:")).stem), spec)
+        free = store.free_name(Path(files[0].removeprefix("sample:")).stem)
+        run = store.create(name.strip() or free, spec, preset)
         jobs.start(run, token=self.shared.token())
         return told(self.shared, run)
 
-    def _ask(self, spec: RunSpec, *words: str) -> Told:
-        token = self.shared.token() if spec.compute.where == "hf-jobs" else None
-        return children.ask(*words, token=token, downloads=self.shared.downloads, timeout=PLANNING)
+    def _ask(self, *words: str) -> Told:
+        return children.ask(*words, timeout=PLANNING, **self.shared.hub())

@@ -215,10 +215,17 @@ def machine(progress: Progress) -> str:
 
 
 def another_machine(run: Run) -> str:
-    """What resuming costs, where that asks HF Jobs for another machine; nothing where its job is only joined."""
-    sent = record.read(run)
-    if run.spec.compute.where == "here" or not sent or not sent.settled:
+    """What resuming costs, where that asks HF Jobs for a machine; nothing where its job is only joined."""
+    if not record.asks_for_a_machine(run):
         return ""
+    sent = record.read(run)
+    if sent is None or not sent.attempt:  # nobody has asked for a price yet
+        return hint(
+            t(
+                "This asks HF Jobs for a machine ({flavor}), which is paid for. Press Resume again to agree.",
+                flavor=run.spec.compute.flavor,
+            )
+        )
     most = sent.usd_per_hour * sent.timeout_seconds / 3600
     return hint(
         t(
