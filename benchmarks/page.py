@@ -130,15 +130,23 @@ def server(store: RunStore):
         process.wait()
 
 
-def drawn_in(url: str, times: int) -> list[float]:
-    """Seconds from the request of the page until the curve is there; the first time nobody has read the run before."""
+@contextmanager
+def chromium():
+    """A browser."""
     from playwright.sync_api import sync_playwright
 
-    seconds = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
+        yield browser
+        browser.close()
+
+
+def drawn_in(url: str, times: int) -> list[float]:
+    """Seconds from the request of the page until the curve is there; the first time nobody has read the run before."""
+    seconds = []
+    with chromium() as browser:
         for _ in range(times):
             page = browser.new_page()
             began = time.monotonic()
@@ -146,19 +154,13 @@ def drawn_in(url: str, times: int) -> list[float]:
             page.wait_for_function(DRAWN, polling=20)
             seconds.append(time.monotonic() - began)
             page.close()
-        browser.close()
     return seconds
 
 
 def opened_in(url: str, times: int) -> float:
     """Seconds from a click on the long run's name until its curve is there, in a page that shows another run."""
-    from playwright.sync_api import sync_playwright
-
     seconds = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
-        )
+    with chromium() as browser:
         for _ in range(times):
             page = browser.new_page()
             page.goto(f"{url}/runs/live")
@@ -166,7 +168,6 @@ def opened_in(url: str, times: int) -> float:
             page.wait_for_timeout(1000)
             seconds.append(page.evaluate(CLICKED))
             page.close()
-        browser.close()
     return statistics.median(seconds)
 
 
