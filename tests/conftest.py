@@ -21,6 +21,8 @@ pytest_plugins = ["tests.hub.fixture"]
 # Nothing may be fetched: what a test needs lies in the project or is made by the test.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+# The tests run in several processes side by side: threads of one would wait, spinning, for those of another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Nor is anything known from an earlier time, or left behind.
 os.environ["ATELIER_CACHE"] = tempfile.mkdtemp(prefix="atelier-tests-")
 atexit.register(shutil.rmtree, os.environ["ATELIER_CACHE"], ignore_errors=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from core.runs import RunStore, jobs
+from core.runs import RunStore, jobs, process
 from tests.conftest import quick, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,11 +84,22 @@ def running(
         app.close()
 
 
-@pytest.fixture
-def app(tmp_path) -> Iterator[App]:
-    """A server of the test's own, with no runs yet."""
-    with running(tmp_path) as app:
+@pytest.fixture(scope="session")
+def _served(tmp_path_factory) -> Iterator[App]:
+    with running(tmp_path_factory.mktemp("served")) as app:
         yield app
+
+
+@pytest.fixture
+def app(_served) -> Iterator[App]:
+    """A server that has no runs yet: one for all tests, emptied after each."""
+    if _served.process.poll() is not None:
+        _served.start()
+    yield _served
+    for run in _served.store.all():
+        process.end(*run.process)
+    for path in _served.store.root.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @pytest.fixture(scope="session")
@@ -111,12 +122,29 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def context(chromium) -> Iterator[BrowserContext]:
-    """A browser of a person of their own."""
+@pytest.fixture(scope="session")
+def _visited(chromium) -> Iterator[BrowserContext]:
     context = chromium.new_context(viewport=WIDE)
     yield context
     context.close()
+
+
+@pytest.fixture
+def context(_visited) -> Iterator[BrowserContext]:
+    """A browser of a person of their own; only what every page loads is in its cache from the test before."""
+    yield _visited
+    for page in _visited.pages:
+        page.close()
+    _visited.clear_cookies()
+    _visited.clear_permissions()
+    blank = _visited.new_page()
+    storage = _visited.new_cdp_session(blank)
+    for origin in _visited.storage_state()["origins"]:
+        storage.send(
+            "Storage.clearDataForOrigin", {"origin": origin["origin"], "storageTypes": "local_storage"}
+        )
+    blank.close()
+    assert _visited.storage_state() == {"cookies": [], "origins": []}
 
 
 @pytest.fixture
@@ -128,8 +156,11 @@ def page(context) -> Iterator[Page]:
     assert complaints == []
 
 
-# What gradio says when one leaves a page that was still asking the server for something.
-LEAVING = re.compile(r"AbortError|Connection errored out|ERR_INCOMPLETE_CHUNKED_ENCODING|network error$")
+# What gradio says when one leaves a page that was still asking the server for something: the last, when the server had
+# forgotten the page before the page had ended.
+LEAVING = re.compile(
+    r"AbortError|Connection errored out|ERR_INCOMPLETE_CHUNKED_ENCODING|network error$|^Unexpected error 404: Not Found$"
+)
 
 
 def watch(page: Page) -> list[str]:
