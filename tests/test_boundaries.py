@@ -11,7 +11,7 @@ HEAVY = ["torch", "transformers", "trl", "peft", "datasets", "accelerate"]
 @pytest.mark.parametrize(
     "module, absent",
     [
-        ("core.cli", [*HEAVY, "gradio", "huggingface_hub", "pandas", "webui"]),
+        ("core.cli", [*HEAVY, "gradio", "huggingface_hub", "numpy", "pandas", "webui"]),
         ("core.show, core.children, core.examine, core.demo", [*HEAVY, "gradio", "webui"]),
         ("core.forecast, core.publish.before", [*HEAVY, "gradio", "huggingface_hub", "webui"]),
         ("core.publish.plan, core.evaluate.report, core.talk, core.data", [*HEAVY, "gradio", "webui"]),

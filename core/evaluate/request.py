@@ -4,13 +4,14 @@ import os
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from core.errors import DataError, RunError, SpecError, UserError
-from core.evaluate.tasks import HARNESS, YAML, Task
-from core.evaluate.tasks import tasks as named
 from core.runs.store import Run
 from core.spec import RunSpec, merge
+
+if TYPE_CHECKING:
+    from core.evaluate.tasks import Task
 
 Asked = Literal["both", "base", "tuned", "merged"]
 
@@ -59,9 +60,12 @@ def spec_for(run: Run, settings: Mapping[str, Any]) -> RunSpec:
 
 def chosen(
     spec: RunSpec, gen_only: bool, known: Mapping[str, str] | None = None
-) -> tuple[list[Task], list[str]]:
+) -> tuple[list["Task"], list[str]]:
     """The tasks to score, and the names of those of lm-eval's; `known` as in `tasks`. UserError if one cannot be, or
     if none is left."""
+    from core.evaluate.tasks import HARNESS
+    from core.evaluate.tasks import tasks as named
+
     wanted = spec.evaluate.tasks
     ours = list(named([name for name in wanted if not name.startswith(HARNESS)], known))
     theirs = [name for name in wanted if name.startswith(HARNESS)]
@@ -79,6 +83,8 @@ def chosen(
 
 def check_harness(name: str) -> None:
     """SpecError, in one sentence, if lm-eval is not installed, or a visitor of a Space brings a file for it."""
+    from core.evaluate.tasks import HARNESS, YAML
+
     if "SPACE_ID" in os.environ and Path(name.removeprefix(HARNESS)).suffix in YAML:
         raise SpecError(
             f"The task {name} is a file of lm-eval, which can run any code: on a Space name one of lm-eval's own tasks."
