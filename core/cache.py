@@ -7,6 +7,7 @@ Everything in it can be deleted at any time. ATELIER_CACHE names another place t
 """
 
 import atexit
+import errno
 import json
 import os
 import re
@@ -14,7 +15,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -55,11 +56,11 @@ def key_of(*parts: object) -> str:
 
 @cache
 def code_of(*packages: str) -> str:
-    """A hash of all source files in these folders beside this one, so that a newer version makes its own entries."""
+    """A hash of all source files in these folders, or of these files, beside this one, so that a newer version makes its own entries."""
     here = Path(__file__).parent
     digest = sha256()
     for package in packages:
-        for path in sorted((here / package).rglob("*.py")):
+        for path in [here / package] if package.endswith(".py") else sorted((here / package).rglob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -85,8 +86,11 @@ def making(kind: str, key: str) -> Iterator[Path]:
         yield beside
         try:
             beside.rename(parent / key)
-        except OSError:
-            if not (parent / key).is_dir():  # otherwise another process was quicker, and made the same
+        except OSError as error:
+            if error.errno not in (
+                errno.ENOTEMPTY,
+                errno.EEXIST,
+            ):  # another process was quicker, and made the same
                 raise
     except OSError as error:
         raise UserError(
@@ -115,9 +119,11 @@ def values(kind: str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str,
 def forget(folder: Path) -> None:
     """Remove an entry: at once, or not at all, so that half an entry is never found."""
     try:
-        away = folder.rename(folder.with_name(f"{UNFINISHED}{folder.name}"))
+        away = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=folder.parent))
+        with suppress(OSError):  # another process was quicker, or has it open
+            folder.rename(away / folder.name)
     except OSError:
-        return  # another process was quicker, or has it open
+        return
     shutil.rmtree(away, ignore_errors=True)
 
 

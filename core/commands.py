@@ -6,6 +6,8 @@ import shutil
 import sys
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent  # where `python -m core` is found
+
 
 def how_to_call() -> str:
     """A sentence, where a shell in this folder would not find `atelier`; empty where it does."""
@@ -17,8 +19,13 @@ def how_to_call() -> str:
     if here and activate.is_file():
         first = f"{'' if os.name == 'nt' else 'source '}{_as_typed(activate)}"
         return f"In a shell, type this first, and commands that begin with atelier are found: {first}"
-    instead = _as_typed(Path(here)) if here else f"{_as_typed(Path(sys.executable))} -m core"
-    return f"In a shell, where a command begins with atelier, type this instead: {instead}"
+    if here:
+        return f"In a shell, where a command begins with atelier, type this instead: {_as_typed(Path(here))}"
+    folder = "" if Path.cwd() == ROOT else f" in the folder {ROOT}"
+    return (
+        f"In a shell, where a command begins with atelier, type this instead{folder}: "
+        f"{_as_typed(Path(sys.executable))} -m core"
+    )
 
 
 def _as_typed(path: Path) -> str:

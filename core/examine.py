@@ -88,7 +88,7 @@ def count_added(as_json: Path, as_text: Path) -> None:
     try:
         seen = json.loads(as_json.read_text("utf-8"))
         _write(seen | {"added": seen.get("added", 0) + 1}, as_json, as_text)
-    except (OSError, ValueError):
+    except (OSError, ValueError, LookupError, AttributeError, TypeError):
         for path in (as_json, as_text):
             with suppress(OSError):
                 path.unlink()

@@ -102,7 +102,7 @@ def _lengths(spec: RunSpec, chosen: Selected) -> tuple[Lengths, dict[str, Any]]:
         tokenizer = fingerprint(*source_of(spec.model))
         made_by = [version(library) for library in ("transformers", "tokenizers", "sentencepiece")]
         key = cache.key_of(
-            (cache.code_of("text", "data"), made_by, tokenizer),
+            (cache.code_of("text", "data", "forecast.py"), made_by, tokenizer),
             (spec.model.model_dump_json(), spec.template.model_dump_json()),
             (spec.train.max_length, spec.train.overlong),
             (chosen.training.digests.tobytes(), chosen.held_out.digests.tobytes()),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.commands import how_to_call
+from core.commands import ROOT, how_to_call
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="asks a POSIX shell")
 
@@ -46,7 +46,7 @@ def test_where_it_is_installed_but_not_on_the_path_what_is_said_lets_a_shell_fin
 
 
 def test_where_it_cannot_be_activated_or_is_not_installed_what_is_said_stands_for_it(environment):
-    assert how_to_call().endswith(": 'my .venv/bin/python' -m core")
+    assert how_to_call().endswith(f" in the folder {ROOT}: 'my .venv/bin/python' -m core")
     install(environment)
     (environment / "activate").unlink()
     assert typed(how_to_call().partition(": ")[2], "") == "found"

@@ -1,4 +1,4 @@
-"""Places for processes that a page waits for: there are few, so nobody holds two, and on a Space strangers leave one free."""
+"""Places for processes that a page waits for: there are few, so nobody holds two, and on a Space all strangers together one."""
 
 import threading
 import time
@@ -55,9 +55,8 @@ class Places:
                 self._waiting[who] -= 1
 
     def _take(self, who: str) -> bool:
-        most = self.most - 1 if who == STRANGERS else self.most
         with self._changing:
-            is_free = who not in self._held and len(self._held) < most
+            is_free = who not in self._held and len(self._held) < self.most
             if is_free:
                 self._held.add(who)
         return is_free

@@ -311,7 +311,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
         if known and known["refusal"]:
             raise UserError(known["refusal"])
         if spec.compute.where == "hf-jobs" and agreed_to != (wanted := spec.model_dump_json()):
-            seen = known["remote"] if known else _estimate(chosen, changed, token)
+            seen = known["remote"] if known else _estimate(chosen, changed, shared.hub())
             return {message: render.cost(seen), agreed: wanted, start: t(render.AGREE)}
         run = shared.store.create(called.strip(), spec, chosen)
         jobs.start(run, token=token)
@@ -379,7 +379,5 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     )
 
 
-def _estimate(preset: str, changed: dict[str, Any], token: str | None) -> dict[str, Any]:
-    return children.ask(
-        "remote", "estimate", *render.arguments(preset, changed), token=token, timeout=ESTIMATING
-    )
+def _estimate(preset: str, changed: dict[str, Any], hub: dict[str, Any]) -> dict[str, Any]:
+    return children.ask("remote", "estimate", *render.arguments(preset, changed), **hub, timeout=ESTIMATING)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any, get_args
@@ -18,6 +18,7 @@ SIDES: tuple[Side, ...] = get_args(Side)
 FILE = "file"  # answers that came in a file, which both sides go on from
 MOST_KEPT = 50  # turns in a browser's storage
 MOST_READ = 4_000_000  # bytes of a conversation's file
+MOST_ALONE = 100  # questions answered by themselves; more lines than that are a data set
 Message = dict[str, str]
 
 
@@ -90,15 +91,21 @@ def as_line(messages: Sequence[Message]) -> str:
 
 
 def as_lines(turns: Sequence[Turn], side: str, system: str) -> str:
-    """The conversation as one side has heard it, as a file of one line; RunError if there is none."""
-    messages = history(turns, side, system)
-    if not any(message["role"] == "user" for message in messages):
+    """The conversation as one side has heard it, as a file: one line, but a line of its own for each question that was
+    answered by itself, and for what was said on from there. RunError if there is no answer."""
+    heard: list[list[Turn]] = [[]]
+    for turn in turns:
+        heard = [*heard, [turn]] if turn.alone else [*heard[:-1], [*heard[-1], turn]]
+    conversations = [history(each, side, system) for each in heard]
+    lines = [as_line(each) for each in conversations if any(message["role"] == "user" for message in each)]
+    if not lines:
         raise RunError(t("There is no answer of this side to download yet."))
-    return as_line(messages)
+    return "".join(lines)
 
 
 def read(path: Path, name: str) -> tuple[str, list[Turn], int]:
-    """The system prompt and the turns of the first conversation in a file of JSON lines, and how many there are.
+    """The system prompt and the turns of the first conversation in a file of JSON lines, and how many there are. A few
+    questions that were answered by themselves, as `as_lines` writes them, are one.
 
     DataError names the line if one of them is no conversation.
     """
@@ -110,6 +117,8 @@ def read(path: Path, name: str) -> tuple[str, list[Turn], int]:
         found = [_conversation(each, name) for each in jsonl.rows(file) if each.row is not None]
     if not found:
         raise DataError(t("{file} holds no conversation.", file=name))
+    if 1 < len(found) <= MOST_ALONE and all(each[0] == found[0][0] and len(each[1]) == 1 for each in found):
+        return found[0][0], [replace(turn, alone=True) for _, (turn,) in found], 1
     return *found[0], len(found)
 
 

@@ -64,8 +64,8 @@ def as_dict(report: DataReport) -> dict[str, Any]:
 
 
 def is_single_turn(examples: Iterable[Example]) -> bool:
-    """Whether nobody asks a second time in any of these conversations."""
-    return all(sum(message.role == "user" for message in example.messages) < 2 for example in examples)
+    """Whether there is one question in each of these conversations."""
+    return all(sum(message.role == "user" for message in example.messages) == 1 for example in examples)
 
 
 def as_plain(problem: Problem) -> dict[str, Any]:

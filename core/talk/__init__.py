@@ -173,6 +173,8 @@ class _Line:
             while not self._left and not self._listen():
                 self._meet()  # it was about to end when we came
         finally:
+            if self._left:
+                self.let_go()  # of a process, too, that was started while we left
             if not self.loaded.done():
                 self.loaded.set_exception(RunError(self.gone()))
 

@@ -140,16 +140,25 @@ def _speed(gpu: "torch.device | None", threads: int, training: bool) -> dict[str
     """
     key = cache.key_of(_name(gpu), threads, version("torch"))
     entry = cache.found("speed", key)
-    known = json.loads((entry / "speed.json").read_text("utf-8")) if entry else None
+    known = _known(entry) if entry else None
     if known and time.time() - known["at"] < (AGAIN if training else _stands(known)):
         return known
     found = _measured(gpu, threads)
     if known:
         found = _best(known, found)
+    if entry:
         cache.forget(entry)
     with cache.making("speed", key) as folder:
         (folder / "speed.json").write_text(json.dumps(found), "utf-8")
     return found
+
+
+def _known(entry: Path) -> dict[str, Any] | None:
+    """What was measured before; None if somebody damaged it, or another process measures again just now."""
+    try:
+        return json.loads((entry / "speed.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def _stands(known: dict[str, Any]) -> float:

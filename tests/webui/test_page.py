@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from core.runs import RunStore
 from core.runs.jobs import child_environment
 from webui.addresses import _asked
 from webui.page import ROOMS, build
@@ -12,8 +13,13 @@ from webui.render.parts import PAGES, header
 from webui.shared import Shared
 
 
-def test_every_room_has_an_address_and_a_link(store):
-    assert [path for path, *_ in build(Shared(store)).pages] == list(ROOMS) == list(PAGES)
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    return build(Shared(RunStore(tmp_path_factory.mktemp("page") / "runs")))
+
+
+def test_every_room_has_an_address_and_a_link(page):
+    assert [path for path, *_ in page.pages] == list(ROOMS) == list(PAGES)
     for path in ROOMS:
         assert f'href="./{path}"' in header("")
 
@@ -23,8 +29,8 @@ def test_the_header_says_where_one_is():
     assert header("runs").count("aria-current") == 1
 
 
-def test_looking_waits_for_nobody(store):
-    looks = [event for event in build(Shared(store)).fns.values() if event.api_name.startswith("look")]
+def test_looking_waits_for_nobody(page):
+    looks = [event for event in page.fns.values() if event.api_name.startswith("look")]
     assert looks and all(not event.queue and event.concurrency_limit is None for event in looks)
 
 

@@ -275,6 +275,17 @@ def test_a_conversation_is_the_same_as_a_file_and_back_and_both_sides_go_on_from
         as_lines([], "base", "Be kind.")
 
 
+def test_questions_answered_by_themselves_are_lines_of_their_own_and_one_conversation_again(tmp_path):
+    file = tmp_path / "poems.jsonl"
+    alone = [replace(turn, alone=True) for turn in LONGER]
+    file.write_text(as_lines(alone, "tuned", "Be kind."), encoding="utf-8")
+    rows = [json.loads(line)["messages"] for line in file.read_text("utf-8").splitlines()]
+    assert [[each["role"] for each in row] for row in rows] == [["system", "user", "assistant"]] * 2
+    system, turns, many = read(file, "poems.jsonl")
+    assert (system, many, [turn.alone for turn in turns]) == ("Be kind.", 1, [True, True])
+    assert as_lines(turns, "base", system).encode() == file.read_bytes()
+
+
 @pytest.mark.parametrize(
     "line, why",
     [

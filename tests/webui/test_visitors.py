@@ -419,8 +419,7 @@ def filled(place, event: dict, name: str) -> list:
     return values
 
 
-@pytest.mark.parametrize("who", ["bob", None])
-@pytest.mark.parametrize("name", ["secret", "../ada/secret"])
+@pytest.mark.parametrize("who, name", [("bob", "secret"), ("bob", "../ada/secret"), (None, "../ada/secret")])
 def test_nothing_that_can_be_asked_for_shows_or_changes_what_is_somebody_elses(place, who, name):
     person = Person(place.app)
     if who:

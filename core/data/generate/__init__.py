@@ -231,6 +231,11 @@ def _about_the_split(pairs: Mapping[str, Sequence[Any]]) -> Iterator[str]:
             f"Only {_rows(rows['validation'])} to validate on and {_rows(rows['test'])} to test on: too few to tell a "
             "small gain from chance. Give more documents, or a larger --count where they hold more."
         )
+    elif not rows["test"]:
+        yield (
+            f"{_rows(rows['validation']).capitalize()} to validate on and none to test on: no passage is in two files, and "
+            "there are too few for three. Give more documents."
+        )
 
 
 def _rows(number: int) -> str:

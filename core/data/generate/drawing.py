@@ -33,12 +33,12 @@ def assign(weights: dict[str, int], split: bool, seed: int) -> dict[str, str]:
     total = sum(weights.values())
     drawn = sorted(weights, key=lambda block: lot(seed, block))
     found = dict.fromkeys(drawn, SIDES[0][0])
-    for name, share in SIDES[1:]:
-        room = share * total
+    for place, (name, share) in enumerate(SIDES[1:], start=1):
+        room, needed = share * total, len(SIDES) - place  # a block each for training and for what comes after
         free = [block for block in drawn if weights[block] and found[block] == SIDES[0][0]]
         taken = 0
         for block in free:
-            if weights[block] <= room:
+            if weights[block] <= room and (not taken or len(free) - taken > needed):
                 found[block], room, taken = name, room - weights[block], taken + 1
         if not taken and len(free) > 1:
             found[min(free, key=weights.__getitem__)] = name

@@ -7,6 +7,7 @@ import pytest
 
 from core.data import read
 from core.data.generate import as_dict, as_text, generate
+from core.data.generate.drawing import assign
 from core.data.generate.reading import documents
 from core.errors import DataError
 from tests.data.generate.making import ENGLISH, FRENCH, GUIDE, rows, sources, write
@@ -257,6 +258,12 @@ def test_of_two_rows_or_more_one_is_held_out_and_it_is_said_that_this_is_few(
     assert list(done.rows.values()) == expected
     assert f"Only 1 row to validate on and {expected[2]} row" in as_text(done)
     assert as_dict(done)["notes"] == list(done.notes) != []
+
+
+def test_each_side_has_a_block_where_there_are_three_however_much_one_of_them_holds():
+    weights = {"long": 2000, "a": 40, "b": 40}
+    for seed in range(20):
+        assert set(assign(weights, True, seed).values()) == {"train", "validation", "test"}
 
 
 def test_rows_about_one_passage_are_not_torn_apart_and_a_sentence_says_what_to_do(tmp_path):
