@@ -230,7 +230,7 @@ def test_a_merged_model_alone_says_what_the_tuned_one_says(report, variant):
         evaluate(run, side="merged")
     with open_pair(run).side("tuned") as model:
         model.merge_and_unload().save_pretrained(run.folder / "merged")
-    assert evaluate(run, side="merged") == "reports/merged.json"
+    assert evaluate(run, side="merged", tasks=["held-out-answers"]) == "reports/merged.json"
     merged, tuned = read(run, "merged.json").task("held-out-answers"), report.task("held-out-answers")
     assert [row.tuned for row in merged.rows] == [row.tuned for row in tuned.rows]
     assert merged.rows[0].base is None and merged.scores[0].tuned == tuned.scores[0].tuned
@@ -337,7 +337,7 @@ def test_the_rows_of_several_files_are_scored_file_by_file(variant):
 
 def test_options_are_settings_for_this_time_only(variant):
     run = variant()
-    evaluate(run, answers=1, prompts=["a?", "b?"], max_new_tokens=2)
+    evaluate(run, tasks=["held-out-answers"], answers=1, prompts=["a?", "b?"], max_new_tokens=2)
     found = read(run)
     task = found.task("held-out-answers")
     assert (task.n, len(found.prompts), task.settings.max_new_tokens) == (1, 2, 2)
@@ -353,7 +353,7 @@ def test_a_few_rows_are_scored_with_a_warning(variant, tmp_path):
         "".join(json.dumps(row) + "\n" for row in ({"question": "Who?", "answer": "The Queen."}, long))
     )
     run = variant({"data": {"held_out_files": [str(file)]}, "train": {"max_length": 512}})
-    evaluate(run)
+    evaluate(run, tasks=["held-out", "held-out-answers"])
     warnings = [note.text for note in events_of(run, Noted)]
     assert any("Fewer than 6 rows are held out (1)" in text for text in warnings)
     assert any("1 of 2 questions fill the model's context" in text for text in warnings)
@@ -368,7 +368,7 @@ def test_a_conversation_of_several_turns_shows_who_said_what(variant, tmp_path):
         json.dumps({"messages": [{"role": role, "content": content} for role, content in turns]}) + "\n"
     )
     run = variant({"data": {"held_out_files": [str(file)]}})
-    evaluate(run)
+    evaluate(run, tasks=["held-out-answers"])
     (answered,) = read(run).task("held-out-answers").rows
     assert answered.question == "user: Who?\n\nassistant: The Queen.\n\nuser: Why?"
     assert answered.reference == "Because."
@@ -391,7 +391,7 @@ def test_a_fully_trained_model_is_scored_beside_its_base(variant):
     with torch.no_grad():
         model.get_input_embeddings().weight.mul_(0.5)
     model.save_pretrained(run.final)
-    evaluate(run)
+    evaluate(run, tasks=["held-out"])
     perplexity = read(run).task("held-out").scores[0]
     assert perplexity.tuned.value < perplexity.base.value
     assert perplexity.verdict == "helped"

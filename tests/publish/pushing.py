@@ -87,3 +87,67 @@ class Child:
         self.process.stdin.close()
         self.process.wait(10)
         self.process.stdout.close()
+
+
+LOOP = """
+import contextlib, json, os, sys
+
+for line in sys.stdin:
+    asked = json.loads(line)
+    os.environ["HF_TOKEN"] = asked["token"]
+    names = asked["names"]
+    with contextlib.redirect_stdout(sys.stderr):
+        exec(asked["script"], names)
+    print(json.dumps(names["answer"]), flush=True)
+"""
+
+
+class Interpreter:
+    """Another Python, for the same reason, which carries out one script after the other."""
+
+    def __init__(self, environment: dict[str, str], log: Path, folder: Path = ROOT):
+        self.log = log  # whatever the scripts print
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", LOOP],
+            env=os.environ | environment | {"HF_TOKEN": ""},
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log.open("w"),
+            text=True,
+        )
+
+    def run(self, script: str, token: str, **names: Any) -> Any:
+        """What the script, which knows these names, leaves in `answer`."""
+        self.process.stdin.write(json.dumps({"script": script, "token": token, "names": names}) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        assert answer, self.log.read_text()
+        assert not token or token not in answer + self.log.read_text()
+        return json.loads(answer)
+
+    def end(self) -> None:
+        self.process.stdin.close()
+        self.process.wait(10)
+        self.process.stdout.close()
+
+
+# What the command says, in an interpreter that has its words as `arguments`.
+COMMAND = """
+import io
+from contextlib import redirect_stderr, redirect_stdout
+from core.cli import main
+
+with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+    answer = [main(arguments)]
+answer += [out.getvalue(), err.getvalue()]
+"""
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended, and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str

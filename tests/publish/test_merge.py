@@ -1,7 +1,6 @@
 """The merged folder answers as base and adapter do, whatever the adapter was, or it is not there."""
 
 import json
-import shutil
 from collections import namedtuple
 
 import pytest
@@ -26,6 +25,11 @@ def make(store, lora_run, tmp_path):
         return trained_on(store, lora_run, base(tmp_path / "base", shape, byte_level(cuts)), **method)
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def few_tokens(monkeypatch):
+    monkeypatch.setattr(parity, "NEW_TOKENS", 4)
 
 
 @torch.no_grad()
@@ -138,11 +142,8 @@ def test_answers_that_would_not_end_are_refused(make):
     assert not (run.folder / "merged").exists()
 
 
-def test_the_merged_folder_has_all_that_its_users_need(trained, tmp_path):
-    run = Run(shutil.copytree(trained.folder, tmp_path / "runs" / trained.name))
-    (run.reports / "evaluation.json").unlink(missing_ok=True)
-    merge(run)
-    merged, text = run.folder / "merged", load_text(run.spec)
+def test_the_merged_folder_has_all_that_its_users_need(merged):
+    run, merged, text = merged, merged.folder / "merged", load_text(merged.spec)
     assert not {path.suffix for path in merged.iterdir()} & {".bin", ".pt", ".pkl"}
     assert json.loads((merged / "config.json").read_text())["dtype"] == "bfloat16"
     assert GenerationConfig.from_pretrained(merged).eos_token_id == list(text.stop_ids)

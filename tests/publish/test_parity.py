@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from core.cli import main
 from core.errors import PublishError
 from core.publish import export as exporting
 from core.publish import parity
@@ -21,7 +22,10 @@ from core.publish.gguf.reading import Stored
 from core.publish.gguf.write import write
 from core.runs import Run, RunStore
 from core.runs.jobs import child_environment
+from tests.evaluate.inside import work_inside
 from tests.publish.tiny import base, byte_level, trained_on
+
+FEW = 4  # new tokens of each answer, where the answers are nothing to the claim
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +36,15 @@ def pattern(trained_runs, tmp_path_factory) -> Run:
     run = trained_on(
         RunStore(folder / "runs"), trained_runs.get("lora"), base(folder / "base", "llama", tokenizer)
     )
-    export(run, ["q8_0"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parity, "NEW_TOKENS", FEW)
+        export(run, ["q8_0"])
     return run
 
 
 @pytest.fixture
-def exported(pattern, store) -> Run:
+def exported(pattern, store, monkeypatch) -> Run:
+    monkeypatch.setattr(parity, "NEW_TOKENS", FEW)
     return Run(shutil.copytree(pattern.folder, store.root / "tiny"))
 
 
@@ -48,16 +55,13 @@ def tiny(exported) -> Run:
     return exported
 
 
-def test_a_trained_run_is_exported_and_says_the_same(trained, tmp_path):
-    run = Run(shutil.copytree(trained.folder, tmp_path / "runs" / trained.name))
-    (run.reports / "evaluation.json").unlink(missing_ok=True)
-    done = subprocess.run(
-        [sys.executable, "-m", "core", "export", run.name, "--quantization", "bf16", "--ollama", "--output-dir",
-         str(tmp_path / "out"), "--runs", str(run.folder.parent)],
-        capture_output=True, text=True, timeout=240, env=child_environment(),
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + run.console.read_text()[-2000:]
-    assert "7 conversations give the same tokens" in done.stdout
+def test_a_trained_run_is_exported_and_says_the_same(merged, tmp_path, monkeypatch, capsys):
+    work_inside(monkeypatch)
+    monkeypatch.setattr(parity, "NEW_TOKENS", 8)
+    run = Run(shutil.copytree(merged.folder, tmp_path / "runs" / merged.name))
+    words = ["export", run.name, "--quantization", "bf16", "--ollama", "--output-dir", str(tmp_path / "out")]
+    assert main([*words, "--runs", str(run.folder.parent)]) == 0, run.console.read_text()[-2000:]
+    assert "7 conversations give the same tokens" in capsys.readouterr().out
     found = parity.read(run)
     assert [each.format for each in found.formats] == ["merged", "bf16"]
     checked = found.of("bf16")
@@ -248,18 +252,15 @@ def test_a_checkout_that_cannot_is_told_of_in_a_sentence(tiny, checkout, tmp_pat
         export(tiny, ["f16"], llama_cpp=str(tmp_path))
 
 
-def test_the_formats_are_listed_and_a_wrong_one_is_refused_before_any_work(lora_run):
-    def atelier(*arguments):
-        return subprocess.run(
-            [sys.executable, "-m", "core", "export", *arguments, "--runs", str(lora_run.folder.parent)],
-            capture_output=True, text=True, env=child_environment(),
-        )  # fmt: skip
+def test_the_formats_are_listed_and_a_wrong_one_is_refused_before_any_work(lora_run, capsys):
+    def atelier(*arguments: str, status: int = 0) -> tuple[str, str]:
+        assert main(["export", *arguments, "--runs", str(lora_run.folder.parent)]) == status
+        return capsys.readouterr()
 
-    listed = json.loads(atelier("lora", "--list", "--json").stdout)["formats"]
+    listed = json.loads(atelier("lora", "--list", "--json")[0])["formats"]
     assert [each["name"] for each in listed][:4] == ["f32", "bf16", "f16", "q8_0"]
-    assert listed[1]["bytes"] == pytest.approx(13.6e6, rel=0.03) and "7." in atelier("lora", "--list").stdout
-    refused = atelier("lora", "--quantization", "q4_k")
-    assert refused.returncode == 2 and "choose from" in refused.stderr
+    assert listed[1]["bytes"] == pytest.approx(13.6e6, rel=0.03) and "7." in atelier("lora", "--list")[0]
+    assert "choose from" in atelier("lora", "--quantization", "q4_k", status=2)[1]
 
 
 def test_the_report_can_be_read_without_torch(exported):

@@ -3,48 +3,55 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 
 import pytest
 import torch
 import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from core.cli import main
 from core.data.examples import Message
 from core.errors import PublishError
 from core.publish.card import card, curve_image
 from core.publish.plan import plan
 from core.runs import Run
-from core.runs.jobs import child_environment
 from core.train.model import open_pair
 from tests.conftest import LORA, quick
 
 
+def copy_of(run: Run, folder) -> Run:
+    """A run of one's own to publish from."""
+    ignored = shutil.ignore_patterns("checkpoints")
+    return Run(shutil.copytree(run.folder, folder / "runs" / run.name, ignore=ignored))
+
+
 @pytest.fixture
 def copy(trained, tmp_path):
-    """A run of one's own to publish from."""
-    return Run(shutil.copytree(trained.folder, tmp_path / "runs" / trained.name))
+    return copy_of(trained, tmp_path)
 
 
-def atelier(run, *arguments, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", "core", *arguments, "--runs", str(run.folder.parent)],
-        capture_output=True, text=True, timeout=240, env=child_environment() | {"HF_HUB_OFFLINE": "0"} | environment,
-    )  # fmt: skip
+@pytest.fixture
+def atelier(monkeypatch):
+    """The command as if it were called with this in its environment; the act has a process of its own."""
+
+    def atelier(run: Run, *arguments: str, **environment: str) -> int:
+        with monkeypatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            return main([*arguments, "--runs", str(run.folder.parent)])
+
+    return atelier
 
 
-def test_the_merged_model_answers_as_the_tuned_one(copy):
-    done = atelier(copy, "merge", copy.name)
-    assert done.returncode == 0, done.stdout
-    merged = copy.folder / "merged"
-    pair = open_pair(copy, torch.float32)
+def test_the_merged_model_answers_as_the_tuned_one(merged):
+    run, merged = merged, merged.folder / "merged"
+    pair = open_pair(run, torch.float32)
     ids = torch.tensor(
         [pair.text.template.prompt_ids([Message("user", "Who kept Heidi?")], pair.text.tokenizer)]
     )
     with torch.no_grad(), pair.side("tuned") as model:
         wanted = model(input_ids=ids).logits
-        whole = model.merge_and_unload() if copy.name == "lora" else model
+        whole = model.merge_and_unload() if run.name == "lora" else model
         assert (whole(input_ids=ids).logits - wanted).abs().max() < 1e-4
         # What is on disk has the base's own precision, which keeps 8 bits of each weight.
         again = AutoModelForCausalLM.from_pretrained(merged)
@@ -56,16 +63,15 @@ def test_the_merged_model_answers_as_the_tuned_one(copy):
     assert (merged / "README.md").is_file() and (merged / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_plan_names_every_file_that_is_pushed_and_no_other(copy, hub):
-    token = hub.add_token("ada")
+def test_the_plan_names_every_file_that_is_pushed_and_no_other(copy, hub, atelier, capsys):
+    online = hub.environment(hub.add_token("ada"))
     what = "adapter" if copy.name == "lora" else "merged"
-    planned = json.loads(
-        atelier(copy, "push", copy.name, "--to", "ada/tales", "--what", what, "--plan", "--json").stdout
-    )
+    push = ["push", copy.name, "--to", "ada/tales", "--what", what]
+    assert atelier(copy, *push, "--plan", "--json", **online) == 0
+    planned = json.loads(capsys.readouterr().out)
     assert planned["private"] is True and planned["repo_id"] == "ada/tales"
     assert hub.requests("POST", ".*") == 0
-    done = atelier(copy, "push", copy.name, "--to", "ada/tales", "--what", what, **hub.environment(token))
-    assert done.returncode == 0, done.stdout + copy.console.read_text()[-2000:]
+    assert atelier(copy, *push, **online) == 0, copy.console.read_text()[-2000:]
     repo = hub.repos["models", "ada/tales"]
     files = repo.head.tree
     assert set(files) - {".gitattributes"} == {file["path"] for file in planned["files"]}
@@ -78,22 +84,23 @@ def test_the_plan_names_every_file_that_is_pushed_and_no_other(copy, hub):
     assert measured == {path: files[path].size for path in measured}
 
 
-def test_a_push_that_broke_off_is_finished_by_a_second_try(lora_run, tmp_path, hub):
-    run = Run(shutil.copytree(lora_run.folder, tmp_path / "runs" / "lora"))
-    token = hub.add_token("ada")
+def test_a_push_that_broke_off_is_finished_by_a_second_try(lora_run, tmp_path, hub, atelier, capsys):
+    run = copy_of(lora_run, tmp_path)
+    online = hub.environment(hub.add_token("ada"))
+    push = ["push", "lora", "--to", "ada/tales", "--what", "adapter"]
     hub.fault("PUT", ".*", "drop", times=99)
-    done = atelier(run, "push", "lora", "--to", "ada/tales", "--what", "adapter", **hub.environment(token))
-    assert done.returncode == 1
+    assert atelier(run, *push, **online) == 1
     failed = run.progress()
     assert failed.state == "failed" and failed.trained and "same command again" in failed.message
-    assert "Traceback" not in done.stdout and not hub.repos["models", "ada/tales"].head.tree.get("README.md")
+    assert "Traceback" not in capsys.readouterr().out and not hub.repos["models", "ada/tales"].head.tree.get(
+        "README.md"
+    )
     hub.faults.clear()
-    done = atelier(run, "push", "lora", "--to", "ada/tales", "--what", "adapter", **hub.environment(token))
-    assert done.returncode == 0 and "README.md" in hub.repos["models", "ada/tales"].head.tree
+    assert atelier(run, *push, **online) == 0 and "README.md" in hub.repos["models", "ada/tales"].head.tree
 
 
-def test_no_token_no_path_and_no_pickle_in_anything_that_stays_or_leaves(lora_run, tmp_path, hub):
-    run = Run(shutil.copytree(lora_run.folder, tmp_path / "runs" / "lora"))
+def test_no_token_no_path_and_no_pickle_in_anything_that_stays_or_leaves(lora_run, tmp_path, hub, atelier):
+    run = copy_of(lora_run, tmp_path)
     token = hub.add_token("ada")
     for to in ("ada/tales", "bob/others"):
         atelier(run, "push", "lora", "--to", to, "--what", "adapter", **hub.environment(token))

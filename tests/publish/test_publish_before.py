@@ -1,34 +1,67 @@
 """Before a training begins that is to be published, it is known whether the push would be let in, and said in a sentence."""
 
 import json
-import os
 import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from core.publish import before
 from core.runs.jobs import child_environment
+from core.spec import RunSpec
 from tests.conftest import LORA, quick
-from tests.publish.pushing import ROOT
+from tests.hub import Hub
+from tests.publish.pushing import Interpreter
 
 TO = {"publish": {"to": "ada/tales"}}
 
 
-def ask(spec, environment: dict[str, str], script: str) -> Any:
-    """What `script` leaves in `answer`: the client reads its settings when it is imported."""
-    prepare = "import json, sys, time; from pathlib import Path\nfrom core.publish import before\nfrom core.errors import UserError\nfrom core.spec import RunSpec\nspec = RunSpec.from_dict(json.loads(sys.argv[1]))\n"
-    done = subprocess.run(
-        [sys.executable, "-c", prepare + textwrap.dedent(script) + "\nprint(json.dumps(answer))", spec.model_dump_json()],
-        env=os.environ | environment, cwd=ROOT, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+@pytest.fixture(scope="module")
+def interpreters(tmp_path_factory) -> Iterator[Callable[[dict[str, str]], Interpreter]]:
+    """One for each environment, but for the token."""
+    made: dict[str, Interpreter] = {}
+
+    def interpreter(environment: dict[str, str]) -> Interpreter:
+        key = json.dumps(environment)
+        if key not in made:
+            made[key] = Interpreter(environment, tmp_path_factory.mktemp("interpreter") / "log")
+        return made[key]
+
+    yield interpreter
+    for each in made.values():
+        each.end()
 
 
+@pytest.fixture
+def hub(shared_hub: Hub) -> Hub:
+    shared_hub.begin()
+    return shared_hub
+
+
+@pytest.fixture
+def ask(interpreters):
+    """What a script leaves in `answer`, in an interpreter with that environment."""
+
+    def ask(spec: RunSpec, environment: dict[str, str], script: str) -> Any:
+        others = {name: value for name, value in environment.items() if name != "HF_TOKEN"}
+        script = PREPARE + textwrap.dedent(script)
+        return interpreters(others).run(script, environment["HF_TOKEN"], values=spec.model_dump(mode="json"))
+
+    return ask
+
+
+PREPARE = """
+import time
+from pathlib import Path
+from core.errors import UserError
+from core.publish import before
+from core.spec import RunSpec
+spec = RunSpec.from_dict(values)
+"""
 CHECK = """
 began = time.monotonic()
 try:
@@ -38,11 +71,15 @@ except UserError as error:
 """
 
 
-def check(spec, environment: dict[str, str], arguments: str = "") -> Any:
-    return ask(spec, environment, CHECK.replace("{arguments}", arguments))
+@pytest.fixture
+def check(ask):
+    def check(spec: RunSpec, environment: dict[str, str], arguments: str = "") -> Any:
+        return ask(spec, environment, CHECK.replace("{arguments}", arguments))
+
+    return check
 
 
-def test_the_repository_is_made_private_before_the_training_and_only_once(hub):
+def test_the_repository_is_made_private_before_the_training_and_only_once(hub, check):
     first = check(quick(TO), hub.environment(hub.writer))
     assert first == [["repository", "ada/tales was made, private, and ada may write to it.", False]]
     second = check(quick(TO), hub.environment(hub.writer))
@@ -50,7 +87,7 @@ def test_the_repository_is_made_private_before_the_training_and_only_once(hub):
     assert hub.repos["models", "ada/tales"].private and hub.requests("POST", "/repos/create") == 1
 
 
-def test_a_plan_makes_nothing(hub):
+def test_a_plan_makes_nothing(hub, check):
     found = check(quick(TO), hub.environment(hub.writer), "create=False")
     assert "is not there yet; it will be made, private, by ada" in found[0][1]
     assert not hub.repos and {entry.method for entry in hub.log} == {"GET"}
@@ -63,13 +100,13 @@ def test_a_plan_makes_nothing(hub):
         ({"HF_ENDPOINT": "http://127.0.0.1:9"}, "http://127.0.0.1:9 cannot be reached"),
     ],
 )
-def test_offline_is_said_at_once_and_not_after_a_minute(hub, environment, words):
+def test_offline_is_said_at_once_and_not_after_a_minute(hub, environment, words, check):
     sentence, seconds = check(quick(TO), hub.environment(hub.writer) | environment)
     assert sentence.startswith("ada/tales cannot be published to") and words in sentence
     assert seconds < 6 and "\n" not in sentence
 
 
-def test_a_base_that_must_be_asked_for_is_named_with_the_page_where(hub):
+def test_a_base_that_must_be_asked_for_is_named_with_the_page_where(hub, check):
     hub.add_repo("lab/base", private=False).gated = True
     sentence, _ = check(quick(TO, {"model": {"base": "lab/base"}}), hub.environment(hub.writer))
     assert f"ask at {hub.url}/lab/base, then begin again" in sentence
@@ -80,7 +117,7 @@ def test_a_base_that_must_be_asked_for_is_named_with_the_page_where(hub):
     assert "There is no base lab/none on the Hub that this token may see" in none
 
 
-def test_a_token_that_ends_before_the_training_is_said_with_both_times(hub):
+def test_a_token_that_ends_before_the_training_is_said_with_both_times(hub, check):
     token = hub.add_token("ada", role="oauth")
     hub.tokens[token].expires = time.time() + 3 * 3600
     short, long = (
@@ -90,13 +127,13 @@ def test_a_token_that_ends_before_the_training_is_said_with_both_times(hub):
     assert "lives for 3.0 hours more, and the training takes about 5.0 hours" in long[1][1] and long[1][2]
 
 
-def test_no_room_for_the_merged_model_is_a_warning_with_the_number(hub, tmp_path):
+def test_no_room_for_the_merged_model_is_a_warning_with_the_number(hub, tmp_path, check):
     spec = quick(TO, {"publish": {"to": "ada/tales", "what": "merged"}})
     found = check(spec, hub.environment(hub.writer), f"folder=Path({str(tmp_path)!r}), model_bytes=10**18")
     assert found[-1][0] == "disk" and found[-1][2] and "takes 1000000000.0 GB" in found[-1][1]
 
 
-def test_a_training_that_could_not_be_published_does_not_begin_and_one_that_goes_on_is_only_warned(hub):
+def test_a_training_that_could_not_be_published_does_not_begin_and_one_that_goes_on_is_only_warned(hub, ask):
     answer = ask(
         quick(TO),
         hub.environment(hub.reader),
@@ -112,7 +149,7 @@ def test_a_training_that_could_not_be_published_does_not_begin_and_one_that_goes
     assert "may only read" in answer[1][0] and answer[2] == [True] and answer[3] == {}
 
 
-def test_on_a_space_the_spaces_own_token_is_never_tried(hub):
+def test_on_a_space_the_spaces_own_token_is_never_tried(hub, ask):
     script = "notes, told = before.at_start(spec, None, again=False)\nanswer = [each.text for each in notes]"
     [said] = ask(quick(TO), hub.environment(hub.writer) | {"SPACE_ID": "ada/space"}, script)
     assert "Nobody is signed in" in said and hub.log == []

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 import yaml
@@ -21,34 +22,46 @@ from core.publish.results import results
 from core.runs import Run
 from core.runs.jobs import child_environment
 from core.spec import RunSpec, merge
-from tests.publish.pushing import ROOT
+from tests.hub import Hub
+from tests.publish.pushing import Interpreter
 
 PUSHES = """
-import json, sys
 from pathlib import Path
 from core.errors import UserError
 from core.publish.job import last, push
 from core.runs import Run
 
-run, said = Run(Path(sys.argv[1])), []
-for options in json.loads(sys.argv[2]):
+run, answer = Run(Path(folder)), []
+for each in options:
     try:
-        said.append(push(run, **(last(run) if options is None else options)))
+        answer.append(push(run, **(last(run) if each is None else each)))
     except UserError as error:
-        said.append(str(error))
-print(json.dumps(said))
+        answer.append(str(error))
 """
 
 
-def pushes(run: Run, hub, *options: dict | None) -> list[str]:
-    """What each push of the run gave, an address or a sentence; None is one as it was asked for the last time."""
-    done = subprocess.run(
-        [sys.executable, "-c", PUSHES, str(run.folder), json.dumps(options)],
-        env=child_environment() | hub.environment(hub.writer), cwd=ROOT, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert hub.writer not in done.stdout + done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+@pytest.fixture(scope="module")
+def interpreter(shared_hub, tmp_path_factory) -> Iterator[Interpreter]:
+    environment = child_environment() | shared_hub.environment()
+    interpreter = Interpreter(environment, tmp_path_factory.mktemp("interpreter") / "log")
+    yield interpreter
+    interpreter.end()
+
+
+@pytest.fixture
+def hub(shared_hub) -> Hub:
+    shared_hub.begin()
+    return shared_hub
+
+
+@pytest.fixture
+def pushes(hub, interpreter):
+    """What each push of a run gives, an address or a sentence; None is one as it was asked for the last time."""
+
+    def pushes(run: Run, *options: dict | None) -> list[str]:
+        return interpreter.run(PUSHES, hub.writer, folder=str(run.folder), options=options)
+
+    return pushes
 
 
 def compare(run: Run, name: str, file: str, **changes) -> None:
@@ -74,9 +87,11 @@ def copied(lora_run, tmp_path) -> Run:
     return run
 
 
-def test_gguf_files_of_the_formats_asked_for_are_published_with_a_card_that_says_how_to_run_them(copied, hub):
+def test_gguf_files_of_the_formats_asked_for_are_published_with_a_card_that_says_how_to_run_them(
+    copied, hub, pushes
+):
     planned = plan(copied, "ada/tales", "gguf", license="apache-2.0")
-    [url] = pushes(copied, hub, {"to": "ada/tales", "what": "gguf", "license": "apache-2.0"})
+    [url] = pushes(copied, {"to": "ada/tales", "what": "gguf", "license": "apache-2.0"})
     repo = hub.repos["models", "ada/tales"]
     assert url == f"{hub.url}/ada/tales"
     assert set(repo.head.tree) == {".gitattributes", "lora-q8_0.gguf", "Modelfile", "README.md", "curve.png"}
@@ -106,11 +121,11 @@ def test_of_gguf_files_those_that_were_compared_are_sent_and_no_others(copied):
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "modeling_x.py", "onnx/model.safetensors"])
-def test_a_file_put_into_the_merged_folder_by_hand_is_refused(copied, hub, name):
+def test_a_file_put_into_the_merged_folder_by_hand_is_refused(copied, hub, name, pushes):
     path = copied.folder / "merged" / name
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"by hand")
-    [said] = pushes(copied, hub, {"to": "ada/tales", "what": "merged"})
+    [said] = pushes(copied, {"to": "ada/tales", "what": "merged"})
     assert "merged is not what was compared with the model, file for file" in said and hub.log == []
 
 
@@ -125,11 +140,10 @@ def test_what_the_comparison_could_not_see_is_in_the_plan_and_on_the_card(copied
     assert UNTOLD in planned.checks[0] and UNTOLD in planned.card
 
 
-def test_a_branch_and_a_pull_request_leave_main_alone_and_together_they_are_refused(copied, hub):
+def test_a_branch_and_a_pull_request_leave_main_alone_and_together_they_are_refused(copied, hub, pushes):
     options = {"to": "ada/tales", "what": "adapter"}
     branch, proposal, both = pushes(
         copied,
-        hub,
         options | {"branch": "try"},
         options | {"pull_request": True},
         options | {"branch": "try", "pull_request": True},
@@ -141,9 +155,9 @@ def test_a_branch_and_a_pull_request_leave_main_alone_and_together_they_are_refu
     assert "leave out the branch 'try', or the pull request" in both
 
 
-def test_what_an_earlier_publication_left_is_not_read_in_the_place_of_this_one(copied, hub):
+def test_what_an_earlier_publication_left_is_not_read_in_the_place_of_this_one(copied, hub, pushes):
     merged, adapter, again = pushes(
-        copied, hub, *({"to": "ada/tales", "what": what} for what in ("merged", "adapter", "adapter"))
+        copied, *({"to": "ada/tales", "what": what} for what in ("merged", "adapter", "adapter"))
     )
     repo = hub.repos["models", "ada/tales"]
     assert merged == adapter == again and len(list(repo.history("main"))) == 3
@@ -156,10 +170,10 @@ def test_what_an_earlier_publication_left_is_not_read_in_the_place_of_this_one(c
     )
 
 
-def test_a_push_that_failed_is_made_again_as_it_was_asked_for_and_sends_nothing_twice(copied, hub):
+def test_a_push_that_failed_is_made_again_as_it_was_asked_for_and_sends_nothing_twice(copied, hub, pushes):
     hub.fault("POST", "/commit/", 403, message="No room.")
     options = {"to": "ada/tales", "what": "merged", "branch": "v2", "license": "mit", "private": True}
-    failed, done = pushes(copied, hub, options, None)
+    failed, done = pushes(copied, options, None)
     assert "No room" in failed and done.endswith("/ada/tales/tree/v2")
     assert "model.safetensors" in hub.repos["models", "ada/tales"].at("v2").tree
     assert hub.requests("PUT", "/storage/") == len({"model.safetensors", "curve.png"})
@@ -192,9 +206,9 @@ def test_a_copy_that_was_not_found_the_same_never_leaves(copied, what, spoil):
     assert why_not(copied, "adapter", []) is None
 
 
-def test_a_refused_copy_is_told_before_the_hub_is_asked_for_anything(copied, hub):
+def test_a_refused_copy_is_told_before_the_hub_is_asked_for_anything(copied, hub, pushes):
     SPOILT["was changed"](copied)
-    merged, gguf = pushes(copied, hub, *({"to": "ada/tales", "what": what} for what in ("merged", "gguf")))
+    merged, gguf = pushes(copied, *({"to": "ada/tales", "what": what} for what in ("merged", "gguf")))
     assert "is not what was compared with the model" in merged and "atelier merge lora" in merged
     assert "is not what was compared with the model" in gguf and "atelier export lora" in gguf
     assert hub.log == []
@@ -221,9 +235,9 @@ def test_the_plan_says_what_was_compared_or_that_it_will_be(copied):
 # The card
 
 
-def test_the_adapters_card_holds_code_that_runs_and_ends_its_answers(copied, hub, tmp_path):
+def test_the_adapters_card_holds_code_that_runs_and_ends_its_answers(copied, hub, tmp_path, pushes):
     """Of an embedded base it says where that lies; the code is run as it stands."""
-    pushes(copied, hub, {"to": "ada/tales", "what": "adapter"})
+    pushes(copied, {"to": "ada/tales", "what": "adapter"})
     text = hub.repos["models", "ada/tales"].head.tree["README.md"].content.decode()
     assert "The base lies in Atelier itself and nowhere else" in text
     code = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]

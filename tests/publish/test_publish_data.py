@@ -1,8 +1,8 @@
 """Examples become a data set on the Hub that anybody can load, with a card that says what they are."""
 
 import json
-import subprocess
-import sys
+import shutil
+from collections.abc import Iterator
 
 import pytest
 import yaml
@@ -10,6 +10,8 @@ import yaml
 from core.publish.dataset import Wanted, _same, made, private_in, rows_of
 from core.runs.jobs import child_environment
 from core.spec import DataSettings
+from tests.hub import Hub
+from tests.publish.pushing import COMMAND, Interpreter, Said
 
 ROWS = [
     {"question": "Who kept the sheep?", "answer": "Heidi's Peter; ask bob@firm.fr, not ada@example.org."},
@@ -39,16 +41,37 @@ def poems(tmp_path):
     return file
 
 
-def push(poems, hub, *arguments, token=None):
-    return subprocess.run(
-        [sys.executable, "-m", "core", "data", "push", str(poems), "--to", "ada/poems", *arguments],
-        capture_output=True, text=True, timeout=120, env=child_environment() | hub.environment(token or hub.writer),
-    )  # fmt: skip
+@pytest.fixture(scope="module")
+def interpreter(shared_hub, tmp_path_factory) -> Iterator[Interpreter]:
+    environment = child_environment() | shared_hub.environment()
+    interpreter = Interpreter(environment, tmp_path_factory.mktemp("interpreter") / "log")
+    yield interpreter
+    interpreter.end()
+
+
+@pytest.fixture
+def hub(shared_hub) -> Hub:
+    """Of which nothing was downloaded yet."""
+    shared_hub.begin()
+    for path in shared_hub.home.iterdir():
+        shutil.rmtree(path)
+    return shared_hub
+
+
+@pytest.fixture
+def push(poems, hub, interpreter):
+    """The command with these arguments: how it ended, and what it said."""
+
+    def push(*arguments: str) -> Said:
+        words = ["data", "push", str(poems), "--to", "ada/poems", *arguments]
+        return Said(*interpreter.run(COMMAND, hub.writer, arguments=words))
+
+    return push
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
-def test_a_data_set_is_one_private_commit_that_load_dataset_opens(poems, hub, kind):
-    done = push(poems, hub, "--as", kind, "--license", "cc-by-4.0", "--source", "Old tales")
+def test_a_data_set_is_one_private_commit_that_load_dataset_opens(hub, kind, push):
+    done = push("--as", kind, "--license", "cc-by-4.0", "--source", "Old tales")
     assert done.returncode == 0, done.stdout + done.stderr
     repo = hub.repos["datasets", "ada/poems"]
     assert repo.private and [each.title for each in repo.history("main")] == [
@@ -80,9 +103,9 @@ def test_the_card_of_a_data_set_says_licence_source_hash_and_how_rows_were_read(
     assert str(poems.parent) not in text and "atelier train hf:ada/poems" in text
 
 
-def test_a_data_set_that_cannot_be_opened_again_is_not_called_done(poems, hub):
+def test_a_data_set_that_cannot_be_opened_again_is_not_called_done(hub, push):
     hub.fault("GET", "/resolve/.*/data/train.jsonl", "garble", times=1)
-    garbled = push(poems, hub)
+    garbled = push()
     assert (
         garbled.returncode == 2
         and "data/train.jsonl at" in garbled.stderr
@@ -90,15 +113,15 @@ def test_a_data_set_that_cannot_be_opened_again_is_not_called_done(poems, hub):
     )
     assert garbled.stderr.count("\n") == 1
     hub.fault("HEAD", "/resolve/", 403, times=9, message="It is being looked at.")
-    closed = push(poems, hub)
+    closed = push()
     assert closed.returncode == 2 and "could not be opened again" in closed.stderr
     assert "Traceback" not in closed.stderr and hub.writer not in closed.stderr + closed.stdout
     assert len(list(hub.repos["datasets", "ada/poems"].history("main"))) == 2
 
 
-def test_held_out_files_become_the_split_test_and_a_pull_request_leaves_main_alone(poems, hub):
+def test_held_out_files_become_the_split_test_and_a_pull_request_leaves_main_alone(hub, push):
     repo = hub.add_repo("ada/poems", type="datasets")
-    done = push(poems, hub, "--data.held-out-files", "sample:fables-fr", "--pull-request", "--json")
+    done = push("--data.held-out-files", "sample:fables-fr", "--pull-request", "--json")
     assert done.returncode == 0, done.stderr
     assert set(repo.head.tree) == {".gitattributes"}
     assert {"data/train.jsonl", "data/test.jsonl"} <= set(repo.at("refs/pr/1").tree)

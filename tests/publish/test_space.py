@@ -1,10 +1,9 @@
 """Atelier as a Space: what is pushed, what is not, and that it starts from what was pushed."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,8 @@ import pytest
 from core.errors import PublishError
 from core.publish import space
 from tests.browser.conftest import App
+from tests.hub import Hub
+from tests.publish.pushing import COMMAND, Interpreter, Said
 from tests.webui.people import Person
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,22 +53,38 @@ def git(folder: Path, *arguments: str) -> None:
     subprocess.run(["git", "-C", str(folder), *arguments], check=True, capture_output=True)
 
 
-def atelier(hub, root: Path, *arguments: str, token: str | None = None) -> subprocess.CompletedProcess:
+@pytest.fixture(scope="module")
+def interpreter(shared_hub, copied, tmp_path_factory) -> Iterator[Interpreter]:
+    """In which the command is the checkout's."""
+    environment = shared_hub.environment() | {"PYTHONPATH": str(copied)}
+    interpreter = Interpreter(environment, tmp_path_factory.mktemp("interpreter") / "log", copied)
+    yield interpreter
+    interpreter.end()
+
+
+@pytest.fixture
+def hub(shared_hub) -> Hub:
+    shared_hub.begin()
+    return shared_hub
+
+
+@pytest.fixture
+def atelier(hub, checkout, interpreter):
     """The command, run out of that checkout."""
-    return subprocess.run(
-        [sys.executable, "-m", "core", "space", "push", *arguments],
-        cwd=root, env=os.environ | hub.environment(token or hub.writer) | {"PYTHONPATH": str(root)},
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+
+    def atelier(*arguments: str) -> Said:
+        return Said(*interpreter.run(COMMAND, hub.writer, arguments=["space", "push", *arguments]))
+
+    return atelier
 
 
 def paths(hub, id: str = "ada/atelier") -> set[str]:
     return set(hub.repos["spaces", id].head.tree)
 
 
-def test_a_pushed_space_is_what_git_knows_and_starts_from_that_alone(hub, checkout, tmp_path):
+def test_a_pushed_space_is_what_git_knows_and_starts_from_that_alone(hub, checkout, tmp_path, atelier):
     hub.users["ada"].can_pay = True
-    done = atelier(hub, checkout, "--hardware", "cpu-basic")
+    done = atelier("--hardware", "cpu-basic")
     assert done.returncode == 0, done.stderr
     repo = hub.repos["spaces", "ada/atelier"]
     assert repo.private and repo.sdk == "gradio" and repo.hardware == "cpu-basic"
@@ -95,51 +112,51 @@ def test_a_pushed_space_is_what_git_knows_and_starts_from_that_alone(hub, checko
         app.close()
 
 
-def test_a_second_push_brings_what_changed_and_takes_away_what_is_gone_in_one_commit(hub, checkout):
+def test_a_second_push_brings_what_changed_and_takes_away_what_is_gone_in_one_commit(hub, checkout, atelier):
     hub.users["ada"].can_pay = True
-    assert atelier(hub, checkout, "--no-private").returncode == 0
+    assert atelier("--no-private").returncode == 0
     old, new = checkout / "docs" / "old.md", checkout / "docs" / "new.md"
     try:
         old.write_text("Old.")
         git(checkout, "add", "-A", "docs")
-        assert atelier(hub, checkout).returncode == 0
+        assert atelier().returncode == 0
         git(checkout, "mv", "docs/old.md", "docs/new.md")
         before = hub.requests("POST", "/commit/")
-        done = atelier(hub, checkout, "--plan", "--json")
+        done = atelier("--plan", "--json")
         assert (
             json.loads(done.stdout)["removed"] == ["docs/old.md"] and not json.loads(done.stdout)["private"]
         )
-        assert atelier(hub, checkout, "--hardware", "t4-small").returncode == 0
+        assert atelier("--hardware", "t4-small").returncode == 0
         assert hub.requests("POST", "/commit/") == before + 1
         assert "docs/new.md" in paths(hub) and "docs/old.md" not in paths(hub)
         repo = hub.repos["spaces", "ada/atelier"]
         assert repo.hardware == "t4-small" and not repo.private
-        assert atelier(hub, checkout).returncode == 0 and repo.hardware == "t4-small"
+        assert atelier().returncode == 0 and repo.hardware == "t4-small"
     finally:
         new.unlink(missing_ok=True)
 
 
-def test_hardware_that_the_plan_does_not_have_is_refused_in_a_sentence(hub, checkout):
-    done = atelier(hub, checkout)
+def test_hardware_that_the_plan_does_not_have_is_refused_in_a_sentence(hub, atelier):
+    done = atelier()
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "needs a paid plan; a free account may have two on ZeroGPU: --hardware zero-a10g" in done.stderr
     assert ("spaces", "ada/atelier") not in hub.repos
-    assert atelier(hub, checkout, "--hardware", "zero-a10g").returncode == 0
-    done = atelier(hub, checkout, "--hardware", "a100-large")
+    assert atelier("--hardware", "zero-a10g").returncode == 0
+    done = atelier("--hardware", "a100-large")
     assert done.returncode == 2 and "A Space on a100-large needs a paid plan" in done.stderr
 
 
-def test_a_space_of_something_else_is_left_alone(hub, checkout):
+def test_a_space_of_something_else_is_left_alone(hub, atelier):
     from tests.hub.store import File
 
     repo = hub.add_repo("ada/garden", type="spaces")
     repo.commit(
         "main", repo.head.tree | {"app.py": File(b"1"), "plants.csv": File(b"2")}, "grow", author="ada"
     )
-    done = atelier(hub, checkout, "--to", "ada/garden")
+    done = atelier("--to", "ada/garden")
     assert done.returncode == 2 and "is a Space of something else" in done.stderr
     assert hub.requests("POST", "/commit/") == 0
-    done = atelier(hub, checkout, "--to", "bob/atelier")
+    done = atelier("--to", "bob/atelier")
     assert done.returncode == 2 and "'bob' is somebody else" in done.stderr
 
 

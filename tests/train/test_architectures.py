@@ -16,9 +16,9 @@ from transformers import (
 )
 
 from core.presets import FABLE
-from core.runs import jobs
 from core.train.model import beyond_context
-from tests.conftest import LORA, quick, wait
+from tests.conftest import LORA, quick
+from tests.train import child
 
 SMALL = {"vocab_size": 8192, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "head_dim": 8,
          "num_attention_heads": 4, "num_key_value_heads": 2, "pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}  # fmt: skip
@@ -62,20 +62,16 @@ def test_a_model_of_this_shape_is_trained_merged_and_scored(store, tmp_path, nam
             },
         ),
     )
-    jobs.start(run)
-    assert wait(run) == "finished"
-    progress = run.progress()
+    progress = child.finished(run).progress()
     assert progress.held_out[-1].loss < progress.held_out[0].loss
     assert math.isclose(progress.held_out[0].loss, math.log(8192), rel_tol=0.1)  # random weights know nothing
     assert progress.steps[-1].tokens_per_second > 0
-    jobs.start(run, "merge")
-    assert wait(run) == "finished"
+    child.finished(run, act="merge")
 
 
 def test_a_target_module_that_is_not_there_is_named_with_those_that_are(store):
     run = store.create("a", quick(LORA, {"method": {"kind": "lora", "target_modules": ["q_proj", "nope"]}}))
-    jobs.start(run)
-    assert wait(run) == "failed"
+    assert child.train(run) == 1 and run.progress().state == "failed"
     assert "'nope'" in run.progress().message and "q_proj" in run.progress().message
 
 

@@ -23,10 +23,11 @@ def copied(run: Run, tmp_path, name: str) -> Run:
     return Run(shutil.copytree(run.folder, tmp_path / "runs" / name))
 
 
-def test_the_proof_trains_both_ways_in_processes_of_its_own_and_leaves_nothing(straight, tmp_path, capsys):
-    run = copied(straight(LORA), tmp_path, "poems")
-    assert main(["prove-resume", "poems", "--steps", "2", "--runs", str(tmp_path / "runs"), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+def test_the_proof_trains_both_ways_in_processes_of_its_own_and_leaves_nothing(straight, tmp_path):
+    run, said = copied(straight(LORA), tmp_path, "poems"), tmp_path / "said.json"
+    ask = ["prove-resume", "poems", "--steps", "2", "--runs", str(tmp_path / "runs"), "--json"]
+    assert child.shell(ask, said, child.fork_proofs) == 0
+    found = json.loads(said.read_text())
     assert found["equal"] and found["first_difference"] is None
     assert (found["steps"], found["checkpoint"], found["killed_in"]) == (4, 2, 4)
     assert list(found["losses"]) == list(found["order"]) == ["1", "2", "3", "4"]

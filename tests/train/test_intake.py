@@ -8,11 +8,11 @@ from transformers import AutoTokenizer
 
 from core.data.select import select
 from core.evaluate.report import read
-from core.runs import jobs
 from core.text.encode import encode
 from core.text.load import load_text
 from core.train.job import _prepare, _trainer
-from tests.conftest import quick, wait
+from tests.conftest import quick
+from tests.train import child
 
 
 @pytest.fixture
@@ -43,8 +43,7 @@ def files(tmp_path) -> list[str]:
 def test_a_mix_in_stages_trains_to_its_end_and_each_data_set_has_its_score(store, files):
     settings = {"files": files, "weights": [0.5, 0.5], "examples": 64, "order": "length", "stages": 2}
     run = store.create("mix", quick({"data": settings}))
-    jobs.start(run, "train")
-    assert wait(run) == "finished"
+    child.finished(run)
     said = [note.text for note in run.progress().notes]
     assert any("An epoch of the mix holds 32 of" in text for text in said)
     task = read(run).task("held-out")
@@ -79,8 +78,7 @@ def test_a_call_is_trained_and_an_answer_of_weight_zero_is_not(files):
 def test_a_template_that_was_trained_is_the_one_that_is_exported(store, files, kind):
     settings = {"files": files[:1]}
     run = store.create(kind, quick({"data": settings, "template": {"kind": kind}, "train": {"max_steps": 2}}))
-    jobs.start(run, "train")
-    assert wait(run) == "finished"
+    child.finished(run)
     exported = AutoTokenizer.from_pretrained(run.final)
     text = load_text(run.spec)
     asked = [{"role": "user", "content": "Was ist 7?"}]

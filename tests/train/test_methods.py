@@ -25,14 +25,14 @@ from transformers import (
 from core import presets
 from core.errors import SpecError, TrainError
 from core.presets import FABLE
-from core.runs import jobs
 from core.spec import MethodSettings, RunSpec
 from core.text.load import Text, load_text
 from core.train import model as models
 from core.train.methods import adapt, keep_in_float32, targets
 from core.train.model import LARGE, base_parameters, load_base, load_for_training, open_pair, training_dtype
 from core.train.rates import alpha, expert_rank, learning_rate, scale
-from tests.conftest import quick, wait
+from tests.conftest import quick
+from tests.train import child
 
 SMALL = {"vocab_size": 8192, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
          "num_attention_heads": 4, "num_key_value_heads": 2, "pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}  # fmt: skip
@@ -469,9 +469,7 @@ def settings_of(kind: str, **train) -> RunSpec:
 )
 def test_a_whole_run_of_the_method_ends_with_a_model_that_answers_as_it_was_trained(store, kind):
     run = store.create(kind, settings_of(kind))
-    jobs.start(run)
-    assert wait(run) == "finished"
-    progress = run.progress()
+    progress = child.finished(run).progress()
     assert progress.held_out[-1].loss < progress.held_out[0].loss
     pair = open_pair(run)
     ids = ids_of(pair.text)
@@ -481,7 +479,6 @@ def test_a_whole_run_of_the_method_ends_with_a_model_that_answers_as_it_was_trai
         base = logits(model, ids)
     with pair.side("tuned") as model:
         assert not torch.allclose(logits(model, ids), base, atol=1e-2)
-    jobs.start(run, "merge")  # into the base as it was published, never one in 4 bits
-    assert wait(run) == "finished"
+    child.finished(run, act="merge")  # into the base as it was published, never one in 4 bits
     assert "quantization_config" not in json.loads((run.folder / "merged" / "config.json").read_text())
     assert kind.lower() in (run.folder / "merged" / "README.md").read_text().lower()

@@ -27,6 +27,7 @@ from core.train import checkpoints, installed, processes
 from core.train.distributed import launching, sharing
 from core.train.trainer import Settings, trainer_settings
 from tests.conftest import LORA, pid_of, until, wait
+from tests.train import child
 
 TWO = {"compute": {"processes": 2, "threads": 2}}
 SHARED = {"compute": {"processes": 2, "threads": 2, "strategy": "fsdp"}}
@@ -77,8 +78,7 @@ def by_two(spec_of, tmp_path_factory):
         key = str(layers)
         if key not in made:
             made[key] = store.create(f"two-{len(made)}", spec_of(*layers, TWO))
-            jobs.start(made[key])
-            assert wait(made[key]) == "finished"
+            child.finished(made[key], child.fork_ranks)
         return made[key]
 
     return run_of
@@ -103,29 +103,27 @@ def test_what_is_written_is_written_once_and_the_checkpoints_hold_each_process(b
     assert "[2] " in run.console.read_text()
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_stopped_then_killed_they_go_on_and_end_bit_for_bit_as_if_nothing_had_been(by_two, store):
-    straight = by_two(*CASES["full, laid end to end"], {"train": {"max_steps": 60, "evaluate_every": 6}})
+    straight = by_two(*CASES["full, laid end to end"])
     run = store.create("hurt", straight.spec)
-    jobs.start(run)
+    job = child.begun(run, child.fork_ranks, child.take_time)
     until(lambda: run.progress().step >= 2)
     jobs.stop(run)
-    assert wait(run) == "stopped"
+    job.join()
+    assert run.progress().state == "stopped"
     at = run.progress().step
-    assert checkpoints.step_of(checkpoints.latest(run.checkpoints)[0]) == at < 60
+    assert checkpoints.step_of(checkpoints.latest(run.checkpoints)[0]) == at < 8
 
-    jobs.start(run)
+    job = child.begun(run, child.fork_ranks, child.take_time)
     until(lambda: run.progress().step >= at + 2 and run.progress().saved_step > at)
-    job = pid_of(run)
-    trained_by = ranks_of(job)
+    trained_by = psutil.Process(job.pid).children()
     assert len(trained_by) == 2
-    os.kill(job, signal.SIGKILL)
+    os.kill(pid_of(run), signal.SIGKILL)
     until(lambda: all(map(gone, trained_by)), 15)  # nobody trains on for a job that is gone
-    assert not run.final.exists()
+    job.join()
+    assert not run.final.exists() and run.progress().step < 16
 
-    jobs.start(run)
-    assert wait(run) == "finished"
+    child.finished(run, child.fork_ranks)
     assert losses(run) == losses(straight)
     ours, theirs = weights(run), weights(straight)
     assert [name for name in theirs if not torch.equal(ours[name], theirs[name])] == []
@@ -145,8 +143,8 @@ def test_a_process_that_is_killed_ends_the_run_with_a_sentence_and_the_others_wi
 
 def test_what_one_process_cannot_do_is_said_in_its_own_sentence(spec_of, store):
     run = store.create("wrong", spec_of(LORA, TWO, {"method": {"target_modules": ["elbow"]}}))
-    jobs.start(run)
-    assert wait(run) == "failed"
+    assert child.train(run, child.fork_ranks) == 1
+    assert run.progress().state == "failed"
     message = run.progress().message
     assert "target_modules" in message and "elbow" in message and "Process" not in message
 
@@ -306,8 +304,7 @@ def sharing_weights(spec_of, tmp_path_factory):
     def run_of(case: str) -> Run:
         if case not in made:
             made[case] = store.create(f"shared-{len(made)}", spec_of(IN_FULL, *FSDP_CASES[case], SHARED))
-            jobs.start(made[case])
-            assert wait(made[case]) == "finished"
+            child.finished(made[case], child.fork_ranks)
         return made[case]
 
     return run_of
@@ -323,7 +320,6 @@ def unfinished(run: Run, store: RunStore) -> Run:
     return again
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", FSDP_CASES)
 def test_two_that_share_the_weights_make_the_steps_of_one_resume_exactly_and_save_them_whole(
     sharing_weights, straight, store, case
@@ -335,19 +331,15 @@ def test_two_that_share_the_weights_make_the_steps_of_one_resume_exactly_and_sav
 
     again = unfinished(run, store)
     shutil.rmtree(newest_of(again))  # back to the one before
-    jobs.start(again)
-    assert wait(again) == "finished"
+    child.finished(again, child.fork_ranks)
     assert losses(again) == losses(run)
     ours, theirs = weights(again), weights(run)
     assert [name for name in theirs if not torch.equal(ours[name], theirs[name])] == []
 
 
-@pytest.mark.slow
 def test_shared_weights_are_saved_whole_when_final_was_all_that_was_missing(sharing_weights, store):
     run = sharing_weights("full, computed twice")
-    again = unfinished(run, store)
-    jobs.start(again)
-    assert wait(again) == "finished"
+    again = child.finished(unfinished(run, store), child.fork_ranks)
     assert again.progress().step == run.progress().step
     ours, theirs = weights(again), weights(run)
     assert [name for name in theirs if not torch.equal(ours[name], theirs[name])] == []

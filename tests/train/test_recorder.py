@@ -6,16 +6,18 @@ import math
 import os
 import threading
 import time
+from functools import partial
 
 import pytest
 import torch
 from transformers import TrainerControl, TrainerState
 
 from core.errors import TrainError
-from core.runs import Run, RunStore, jobs
+from core.runs import Run, RunStore
 from core.train.recorder import SKIPPED, Recorder
 from core.train.reporting import KINDS, Reporters
-from tests.conftest import LORA, quick, wait
+from tests.conftest import LORA, quick
+from tests.train import child
 
 THERE = [name for name in KINDS if importlib.util.find_spec(name)]
 NOT_THERE = "requirements-extras.txt is not installed"
@@ -26,13 +28,11 @@ NO_SCORES = {"evaluate": {"after_training": False}}
 def silent(tmp_path_factory) -> Run:
     """The run `lora` again, which asks nothing meanwhile and reports to everybody that is installed."""
     folder = tmp_path_factory.mktemp("silent")
-    os.environ["TRACKIO_DIR"] = str(folder / "trackio")
+    os.environ["TRACKIO_DIR"] = trackio = str(folder / "trackio")
     run = RunStore(folder / "runs").create(
         "silent", quick(LORA, NO_SCORES, {"evaluate": {"prompts": []}, "train": {"report_to": THERE}})
     )
-    jobs.start(run)
-    assert wait(run) == "finished"
-    return run
+    return child.finished(run, partial(child.set_environment, "TRACKIO_DIR", trackio))
 
 
 def losses(run: Run) -> tuple[list, list]:
@@ -126,9 +126,7 @@ def spoilt(tmp_path_factory) -> Run:
         quick(NO_SCORES, {"train": {"max_steps": 60, "evaluate_every": 2, "learning_rate": 0.08, "early_stopping": 3,
                                     "save_total_limit": 1, "schedule": "constant", "warmup_fraction": 0.0}}),
     )  # fmt: skip
-    jobs.start(run)
-    assert wait(run) == "finished"
-    return run
+    return child.finished(run)
 
 
 def test_a_run_whose_held_out_loss_no_longer_falls_ends_early_with_the_weights_of_its_best_step(spoilt):

@@ -84,7 +84,7 @@ def ends_well(path, content: bytes) -> None:
 
 
 IN_TIME = settings(
-    max_examples=300,
+    max_examples=100,
     deadline=timedelta(seconds=5),
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,
