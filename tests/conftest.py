@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from filelock import FileLock
 
 from core import presets
 from core.runs import ENDED, Run, RunStore, jobs
@@ -80,14 +81,26 @@ def store(tmp_path) -> RunStore:
 
 
 @pytest.fixture(scope="session")
-def trained_runs(tmp_path_factory) -> RunStore:
+def trained_runs(tmp_path_factory, worker_id) -> RunStore:
     """A store with the runs `full` and `lora`, trained for a few steps and scored. Read only."""
-    store = RunStore(tmp_path_factory.mktemp("trained") / "runs")
+    own = tmp_path_factory.mktemp("trained") / "runs"
+    if worker_id == "master":
+        _train(RunStore(own))
+    else:  # once for all processes of the tests, and a copy for each
+        shared = tmp_path_factory.getbasetemp().parent / "trained-once"
+        with FileLock(shared.with_suffix(".lock")):
+            if not shared.exists():
+                _train(RunStore(shared.with_suffix(".new")))
+                shared.with_suffix(".new").rename(shared)
+        shutil.copytree(shared, own)
+    return RunStore(own)
+
+
+def _train(store: RunStore) -> None:
     for name, layers in (("full", ()), ("lora", (LORA,))):
         run = store.create(name, quick(*layers))
         jobs.start(run, "train")
         assert wait(run) == "finished"
-    return store
 
 
 @pytest.fixture(params=["full", "lora"])
