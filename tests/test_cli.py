@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from core.runs import RunStore
 from core.runs.jobs import child_environment
 from core.verbs.common import Files
 from tests.conftest import until
+from tests.warm import atelier, begun
 
 GOOD = '{"question": "Who are you?", "answer": "Fable."}\n{"question": "Where?", "answer": "Here."}\n'
 QUICKLY = [
@@ -32,13 +32,6 @@ QUICKLY = [
 ]
 
 
-def atelier(*arguments, cwd=None, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", "core", *map(str, arguments)],
-        capture_output=True, text=True, cwd=cwd, env=child_environment() | environment, timeout=420,
-    )  # fmt: skip
-
-
 @pytest.fixture
 def good(tmp_path):
     path = tmp_path / "good.jsonl"
@@ -48,7 +41,10 @@ def good(tmp_path):
 
 def test_check_prints_one_object_and_nothing_else(tmp_path, good):
     good.write_text(GOOD + "{'question': 'a'}\n")
-    done = atelier("data", "check", good, "--json")
+    done = subprocess.run(
+        [sys.executable, "-m", "core", "data", "check", good, "--json"],
+        capture_output=True, text=True, env=child_environment(), timeout=120,
+    )  # fmt: skip
     report = json.loads(done.stdout)
     assert (done.returncode, report["rows"], report["kept"]) == (0, 3, 2)
     (problem,) = report["problems"]
@@ -205,49 +201,29 @@ def test_train_follows_the_run_and_the_list_shows_it(tmp_path):
     assert "finished" in atelier("runs", cwd=tmp_path).stdout
 
 
-def hear_control_c() -> None:
-    """Tests may run in the background of a shell, which makes its children deaf to it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def test_control_c_stops_with_a_checkpoint_and_resume_goes_on(tmp_path):
-    command = [sys.executable, "-m", "core", "train", "sample:fables-en", "--name", "a", "--train.max-steps", "60",
-               "--evaluate.no-after-training", "--compute.threads", "1"]  # fmt: skip
-    shell = subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        env=child_environment(),
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=hear_control_c,
-    )
+    command = ["train", "sample:fables-en", "--name", "a", *QUICKLY[2:], "--train.max-steps", "30",
+               "--train.batch-size", "4", "--evaluate.no-after-training"]  # fmt: skip
     run_of = lambda: RunStore(tmp_path / "runs").get("a")  # noqa: E731
-    until(lambda: (tmp_path / "runs" / "a").is_dir() and run_of().progress().step >= 2)
-    shell.send_signal(signal.SIGINT)
-    printed, _ = shell.communicate(timeout=60)
-    assert "atelier resume a" in printed and run_of().progress().state == "stopped"
+    with begun(*command, cwd=tmp_path) as (shell, printed):
+        until(lambda: (tmp_path / "runs" / "a").is_dir() and run_of().progress().step >= 2)
+        shell.send_signal(signal.SIGINT)
+        shell.wait(60)
+        assert "atelier resume a" in printed() and run_of().progress().state == "stopped"
+    assert run_of().progress().step < 30
     done = atelier("resume", "a", cwd=tmp_path)
-    assert done.returncode == 0 and run_of().progress().step == 60
+    assert done.returncode == 0 and run_of().progress().step == 30
 
 
 def test_a_watcher_that_leaves_does_not_end_the_run(tmp_path):
-    begun = json.loads(
-        atelier(
-            "train", "sample:fables-en", "--no-follow", "--json", "--train.max-steps", "2000", cwd=tmp_path
-        ).stdout
-    )
-    run = RunStore(tmp_path / "runs").get(begun["run"])
+    settings = ("--train.max-steps", "2000", "--train.batch-size", "4", "--compute.threads", "1")
+    told = atelier("train", "sample:fables-en", "--no-follow", "--json", *settings, cwd=tmp_path)
+    run = RunStore(tmp_path / "runs").get(json.loads(told.stdout)["run"])
     until(lambda: run.progress().step >= 1)
-    watcher = subprocess.Popen(
-        [sys.executable, "-m", "core", "watch", run.name],
-        cwd=tmp_path,
-        env=child_environment(),
-        stdout=subprocess.DEVNULL,
-        preexec_fn=hear_control_c,
-    )
-    time.sleep(2)
-    watcher.send_signal(signal.SIGINT)
-    watcher.wait(timeout=30)
+    with begun("watch", run.name, cwd=tmp_path) as (watcher, printed):
+        until(printed)
+        watcher.send_signal(signal.SIGINT)
+        watcher.wait(30)
     assert run.progress().state == "running"
     assert atelier("stop", run.name, cwd=tmp_path).returncode == 0
     assert run.progress().state == "stopped"

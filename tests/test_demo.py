@@ -5,7 +5,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from core.evaluate.report import main, read
 from core.runs import RunStore
-from tests.test_cli import atelier
+from tests.warm import atelier
 
 
 @pytest.mark.slow

@@ -33,17 +33,17 @@ def test_from_a_messy_file_to_a_published_model(app, hub, page, tmp_path):
 
     expect(page.locator("#run-name input, #run-name textarea")).to_have_value("jars-1")
     page.get_by_text("All settings").click()
-    page.fill("#train-max_steps input", "60")
+    page.fill("#train-max_steps input", "20")
     page.fill("#evaluate-answers input", "2")
     page.fill("#evaluate-max_new_tokens input", "8")
-    expect(page.locator("#summary")).to_contain_text("--train.max_steps 60")
+    expect(page.locator("#summary")).to_contain_text("--train.max_steps 20")
     page.click("#start")
 
     page.wait_for_url("**/runs/jars-1")
-    expect(page.locator("#status")).to_contain_text("of 60", timeout=60_000)
+    expect(page.locator("#status")).to_contain_text("of 20", timeout=60_000)
     page.reload()
     expect(page.locator("#status h2")).to_have_text("jars-1")
-    expect(page.locator("#status")).to_contain_text("The training is done: 60 steps", timeout=120_000)
+    expect(page.locator("#status")).to_contain_text("The training is done: 20 steps", timeout=120_000)
 
     page.get_by_role("link", name="See the scores").click()
     expect(page.locator("#scores .verdict h2")).not_to_be_empty()

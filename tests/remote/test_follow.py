@@ -157,6 +157,27 @@ def test_stop_is_passed_on_through_the_repository_and_refused_requests_are_passe
     assert any("tried again" in note.text for note in run.progress().notes)
 
 
+LOOKED = """
+import sys
+from pathlib import Path
+from core.remote import carry, client, record
+from core.runs import Run
+run = Run(Path(sys.argv[1]))
+for attempt in (1, 2):
+    carry._pass_on(client.Jobs(), record.Record("ab12", "ada", "ada/far", attempt=attempt), run)
+    print(run.stop_requested())
+"""
+
+
+def test_a_machine_stops_its_run_when_that_is_asked_at_the_hub_of_its_own_attempt(account, store, there):
+    run = store.create("far", there())
+    account.add_repo("ada/far").commit("main", {"requests/2-stop": File(b"stop\n")}, "Stop", author="ada")
+    looked = subprocess.run(
+        [sys.executable, "-c", LOOKED, str(run.folder)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert looked.stdout.split() == ["False", "True"], looked.stderr
+
+
 def test_what_the_log_had_lost_is_in_the_results_and_is_told_from_there_on(account, joined):
     noted = Noted(at=0.5, text="Rows are packed.")
     whole = [noted, BEGUN, step(1), HeldOut(at=1.5, step=1, loss=2.0, token_accuracy=0.5), step(2), step(3)]

@@ -22,14 +22,8 @@ from webui.render.parts import PAGES
 from webui.render.plan import PARTS
 
 PAGE = Path(__file__).parents[2] / "webui"
-SPOKEN = (
-    "t",
-    "sentence_for",
-    "js",
-    "count",
-    "at_once",
-    "_if_sure",
-)  # the last two hand a sentence on to `js`
+# The last two hand a sentence on to `js`.
+SPOKEN = ("t", "sentence_for", "js", "count", "at_once", "_if_sure")
 
 
 CODED = {"Remark": 0, "RowError": 0, "CodedError": 0, "Finding": 1}  # which argument is the code
