@@ -65,7 +65,10 @@ def test_strangers_with_many_pages_do_not_hold_the_servers_threads(monkeypatch):
         assert taken(all_, held, "ada")
 
 
-def test_a_plan_that_nobody_waits_for_any_more_gives_its_place_back(tmp_path):
+def test_a_plan_that_nobody_waits_for_any_more_gives_its_place_back(tmp_path, monkeypatch):
+    monkeypatch.setenv(
+        "ATELIER_CACHE", str(tmp_path / "cache")
+    )  # where nothing is known, a plan takes seconds
     plans = Plans(Places(1, on_a_space=False))
     arguments = ["sample:fables-en", "--preset", "tiny", "--runs", str(tmp_path)]
 

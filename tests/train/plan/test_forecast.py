@@ -170,7 +170,8 @@ def test_a_layer_that_is_not_there_is_refused_though_the_base_is_known(base, cap
 
 def test_a_base_of_the_hub_is_planned_from_its_copy_when_it_is_out_of_reach_or_gated(hub: Hub, base):
     repo = hub.add_repo("ada/small", private=False)
-    repo.commit("main", {path.name: File(path.read_bytes()) for path in base.iterdir()}, "", author="ada")
+    files = [path for path in base.iterdir() if path.is_file()]
+    repo.commit("main", {path.name: File(path.read_bytes()) for path in files}, "", author="ada")
     asked = ["sample:fables-en", "--model.base", "ada/small", "--compute.threads", "1"]
     first, _ = planned(*asked, **hub.environment())
     assert first["base"] == "ada/small" and first["tokens_guessed"] is None
