@@ -17,6 +17,7 @@ from page import chromium, server  # the benchmark beside this one
 
 from core import presets
 from core.runs import ENDED, RunStore, jobs
+from core.runs.events import BUSY
 
 # Of the page that a newcomer meets: it can be pressed, and the page's own words have been filled in.
 USABLE = """document.querySelector('#start:not([disabled])')
@@ -30,7 +31,7 @@ CLICKS = (
     ("Evaluate: its acts", "/evaluate/first", "#evaluate", "#status"),
     ("Chat: ask", "/chat/first", "#ask", "#talk"),
     ("Publish: what would be sent", "/publish/first", "#show-plan", "#plan"),
-    ("Train: start", "/train", "#start", "#opened"),
+    ("Train: start", "/train", "#start", "#message"),
 )
 MEASURE = """(clicked, place) => new Promise(done => {
   const began = performance.now(), found = {sign: null, answer: null};
@@ -70,6 +71,9 @@ def main() -> None:
             for what, address, selector, place in CLICKS:
                 found = [clicked(browser, url + address, selector, place) for _ in range(asked.times)]
                 print(f"{what:<32} {_median(found, 'sign'):>12} {_median(found, 'answer'):>12}", flush=True)
+        for run in store.all():
+            if run.progress().state in BUSY:
+                jobs.stop(run, now=True)
 
 
 def train(store: RunStore, name: str) -> None:
