@@ -26,6 +26,7 @@ from core.errors import UserError
 HOME = "atelier-cache"  # below the place that is named, so that nothing of anybody else is ever touched
 ENTRY = re.compile(r"[0-9a-f]{32}")
 UNFINISHED = ".making-"
+ALREADY = (errno.ENOTEMPTY, errno.EEXIST)  # why a folder takes no other's place
 VALUES = "values.json"  # of an entry that holds nothing else
 LIMIT = 20 * 2**30  # bytes; the entries that were used longest ago go first
 ABANDONED = 24 * 3600  # seconds after which an unfinished entry is nobody's any more
@@ -56,7 +57,8 @@ def key_of(*parts: object) -> str:
 
 @cache
 def code_of(*packages: str) -> str:
-    """A hash of all source files in these folders, or of these files, beside this one, so that a newer version makes its own entries."""
+    """A hash of all source files in these folders beside this one, or of these files, so that a newer version makes its own
+    entries."""
     here = Path(__file__).parent
     digest = sha256()
     for package in packages:
@@ -87,10 +89,7 @@ def making(kind: str, key: str) -> Iterator[Path]:
         try:
             beside.rename(parent / key)
         except OSError as error:
-            if error.errno not in (
-                errno.ENOTEMPTY,
-                errno.EEXIST,
-            ):  # another process was quicker, and made the same
+            if error.errno not in ALREADY:  # another process was quicker, and made the same
                 raise
     except OSError as error:
         raise UserError(
@@ -105,12 +104,24 @@ def making(kind: str, key: str) -> Iterator[Path]:
 
 def values(kind: str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What JSON can hold, made if there is no such entry or somebody damaged it. What `make` raises is not kept."""
+    known = kept(kind, key)
+    return keep(kind, key, make()) if known is None else known
+
+
+def kept(kind: str, key: str) -> dict[str, Any] | None:
+    """The values of an entry; None if there is none, or if somebody damaged it, which is forgotten then."""
+    entry = found(kind, key)
+    try:
+        return json.loads((entry / VALUES).read_text("utf-8")) if entry else None
+    except (OSError, ValueError):
+        forget(entry)
+        return None
+
+
+def keep(kind: str, key: str, made: dict[str, Any]) -> dict[str, Any]:
+    """Make these values the entry, in place of one that is there; what was given."""
     if entry := found(kind, key):
-        try:
-            return json.loads((entry / VALUES).read_text("utf-8"))
-        except (OSError, ValueError):
-            forget(entry)
-    made = make()
+        forget(entry)
     with making(kind, key) as folder:
         (folder / VALUES).write_text(json.dumps(made), "utf-8")
     return made

@@ -1,6 +1,5 @@
 """What the device can do, found out in a fraction of a second: the facts that a plan is made from."""
 
-import json
 import os
 import platform
 import shutil
@@ -139,26 +138,11 @@ def _speed(gpu: "torch.device | None", threads: int, training: bool) -> dict[str
     than it is, nothing makes it look faster. A process that trains has torch at hand, and measures more often.
     """
     key = cache.key_of(_name(gpu), threads, version("torch"))
-    entry = cache.found("speed", key)
-    known = _known(entry) if entry else None
+    known = cache.kept("speed", key)
     if known and time.time() - known["at"] < (AGAIN if training else _stands(known)):
         return known
     found = _measured(gpu, threads)
-    if known:
-        found = _best(known, found)
-    if entry:
-        cache.forget(entry)
-    with cache.making("speed", key) as folder:
-        (folder / "speed.json").write_text(json.dumps(found), "utf-8")
-    return found
-
-
-def _known(entry: Path) -> dict[str, Any] | None:
-    """What was measured before; None if somebody damaged it, or another process measures again just now."""
-    try:
-        return json.loads((entry / "speed.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
+    return cache.keep("speed", key, _best(known, found) if known else found)
 
 
 def _stands(known: dict[str, Any]) -> float:

@@ -8,9 +8,10 @@ import pytest
 from core.cli import main
 from core.publish import parity
 from core.runs import Run, RunStore
+from core.runs.jobs import child_environment
 from tests.evaluate.inside import work_inside
 from tests.hub import Hub
-from tests.publish.pushing import Child
+from tests.publish.pushing import Child, Interpreter
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +25,14 @@ def child(shared_hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     child = Child(shared_hub, tmp_path_factory.mktemp("child") / "log")
     yield child
     child.end()
+
+
+@pytest.fixture(scope="module")
+def interpreter(shared_hub, tmp_path_factory) -> Iterator[Interpreter]:
+    environment = child_environment() | shared_hub.environment()
+    interpreter = Interpreter(environment, tmp_path_factory.mktemp("interpreter") / "log")
+    yield interpreter
+    interpreter.end()
 
 
 @pytest.fixture(scope="session")

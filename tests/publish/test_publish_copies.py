@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 import yaml
@@ -23,7 +22,6 @@ from core.runs import Run
 from core.runs.jobs import child_environment
 from core.spec import RunSpec, merge
 from tests.hub import Hub
-from tests.publish.pushing import Interpreter
 
 PUSHES = """
 from pathlib import Path
@@ -38,14 +36,6 @@ for each in options:
     except UserError as error:
         answer.append(str(error))
 """
-
-
-@pytest.fixture(scope="module")
-def interpreter(shared_hub, tmp_path_factory) -> Iterator[Interpreter]:
-    environment = child_environment() | shared_hub.environment()
-    interpreter = Interpreter(environment, tmp_path_factory.mktemp("interpreter") / "log")
-    yield interpreter
-    interpreter.end()
 
 
 @pytest.fixture

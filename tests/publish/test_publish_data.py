@@ -2,16 +2,14 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 
 import pytest
 import yaml
 
 from core.publish.dataset import Wanted, _same, made, private_in, rows_of
-from core.runs.jobs import child_environment
 from core.spec import DataSettings
 from tests.hub import Hub
-from tests.publish.pushing import COMMAND, Interpreter, Said
+from tests.publish.pushing import COMMAND, Said
 
 ROWS = [
     {"question": "Who kept the sheep?", "answer": "Heidi's Peter; ask bob@firm.fr, not ada@example.org."},
@@ -39,14 +37,6 @@ def poems(tmp_path):
     file = tmp_path / "poems.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in ROWS) + "{'not': 'JSON'}\n")
     return file
-
-
-@pytest.fixture(scope="module")
-def interpreter(shared_hub, tmp_path_factory) -> Iterator[Interpreter]:
-    environment = child_environment() | shared_hub.environment()
-    interpreter = Interpreter(environment, tmp_path_factory.mktemp("interpreter") / "log")
-    yield interpreter
-    interpreter.end()
 
 
 @pytest.fixture
