@@ -156,12 +156,16 @@ def runs_table(rows: Iterable[tuple[Run, Progress]]) -> str:
         )
     if not table.rows:
         return "No runs yet. Begin with: atelier train sample:fables-en"
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = PIPED
+    console = console_of(PIPED)
     with console.capture() as captured:
         console.print(table)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def console_of(piped: int) -> Console:
+    """One as wide as the terminal, or of so many columns where there is none, so that a program reads whole lines."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=piped)
 
 
 def made_of(run: Run) -> dict[str, str | None]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -12,7 +11,7 @@ from core.compare.retrieval import WAYS, Comparison
 from core.compare.runs import Cell, Compared, Cost, Line
 from core.data.remarks import visible
 from core.evaluate.reports.words import count, in_brackets, number
-from core.show import duration
+from core.show import console_of, duration
 
 BEST = "Best: clearly better than every other run, row by row where that is known, else by intervals that lie apart."
 WIDTH = 200  # of what is no terminal; a table that is folded cannot be read by a program
@@ -154,7 +153,7 @@ def plain(value: object) -> str:
 
 def _scores(runs: Sequence[str], lines: Sequence[Line]) -> list[Table | Text]:
     """In as many tables as it takes, so that none is wider than the terminal and its figures stay in one piece."""
-    console = _console()
+    console = console_of(WIDTH)
     table = _one_table(runs, lines)
     if (
         len(lines) < 2
@@ -194,13 +193,8 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
 
 
 def _printed(parts: Sequence[Text | Table]) -> str:
-    console = _console()
+    console = console_of(WIDTH)
     with console.capture() as captured:
         for part in parts:
             console.print(part, soft_wrap=isinstance(part, Text) and not console.is_terminal)
     return "\n".join(line.rstrip() for line in captured.get().rstrip().splitlines())
-
-
-def _console() -> Console:
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=WIDTH)

@@ -9,6 +9,7 @@ from rich.text import Text
 from core.data.remarks import visible
 from core.evaluate.report import Interval, Report, Score, TaskReport, main
 from core.evaluate.reports import words
+from core.show import console_of
 
 PIPED = 200  # columns of what is no terminal: a table that is folded cannot be read by a program
 WIDEST = 10_000  # columns, to measure what a table would take
@@ -19,9 +20,7 @@ MOST_NOTES = 6
 def as_text(report: Report) -> str:
     """Verdict, what was forgotten, and each task's scores; at most 40 lines of up to 100 columns for what comes with
     Atelier."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=PIPED)
+    console = console_of(PIPED)
     found, forgotten = words.summary(report), words.forgetting(report)
     with console.capture() as captured:
         console.print(Text(visible(found.headline), style="bold"))
