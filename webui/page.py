@@ -42,6 +42,7 @@ from webui.render.parts import PAGES, header
 from webui.render.visitors import forgetful, signed_in_by_password
 from webui.sessions import Sessions
 from webui.shared import ON_A_SPACE, POLL, READ_RUN, SIGN_IN, Limits, Shared, html, nowhere
+from webui.starting import collect_garbage, no_servers
 
 ROOMS = {
     "": data.room,
@@ -92,13 +93,14 @@ if (names.length) {
 
 def build(shared: Shared, signing_in: bool = False) -> gr.Blocks:
     """Every room under its address. A new one is a file with a function `room`, and a line in ROOMS and PAGES."""
-    with gr.Blocks(title="Atelier", analytics_enabled=False, delete_cache=(DAY, DAY)) as page:
-        programs.offer(shared)
-        _furnish("", shared, page, signing_in)
-    for path in ROOMS:
-        if path:
-            with page.route(PAGES[path], f"/{path}", show_in_navbar=False):
-                _furnish(path, shared, page, signing_in)
+    with no_servers():
+        with gr.Blocks(title="Atelier", analytics_enabled=False, delete_cache=(DAY, DAY)) as page:
+            programs.offer(shared)
+            _furnish("", shared, page, signing_in)
+        for path in ROOMS:
+            if path:
+                with page.route(PAGES[path], f"/{path}", show_in_navbar=False):
+                    _furnish(path, shared, page, signing_in)
     programs.hide_the_pages(page)
     if shared.space:
         visitors.admit_to(page, shared.space)
@@ -126,6 +128,7 @@ def launch(
     if mcp:
         welcome_mcp(signing_in=shared.space is not None or bool(passwords), share=share)
     page = build(shared, signing_in=bool(passwords))
+    page._queue.sleep_when_free = 0.01  # seconds; gradio's thousandth keeps 3 % of a core at work where nobody asks
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # gradio's own words on its tunnel
             _, url, public = page.launch(
@@ -156,6 +159,7 @@ def launch(
         if "empty port" not in str(error):
             raise
         raise UserError(f"Port {port} is in use; choose another with --port.") from None
+    collect_garbage()
     print(
         f"Atelier is open at {url} and keeps its runs in {os.path.abspath(store.root)}. Ctrl-C closes the page, not the runs.",
         flush=True,

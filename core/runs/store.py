@@ -46,6 +46,7 @@ from core.runs.process import born, lives
 from core.spec import RunSpec
 
 START_WITHIN = 60.0  # seconds from a job's being asked for to its process's being known
+GLANCE = 0.02  # seconds that a look at a run takes at most to see whether it lives; if it errs, the next look does not
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)  # what a system says to a name that is taken
 REQUESTS = ("stop", "discard", "now", "pause")
@@ -119,11 +120,11 @@ class Run:
     def lock(self) -> FileLock:
         return FileLock(self.folder / "lock")
 
-    def alive(self) -> bool:
-        """Whether a process holds the run; true even if another server started it."""
+    def alive(self, patience: float = 0.1) -> bool:
+        """Whether a process holds the run; true even if another server started it. Another viewer, who asks the same at this
+        instant, looks like one: so it is tried for `patience` seconds."""
         try:
-            # Another viewer may be asking the same question at this instant, hence not zero.
-            with self.lock.acquire(timeout=0.1, poll_interval=0.01):
+            with self.lock.acquire(timeout=patience, poll_interval=patience / 10):
                 return False
         except Timeout:
             return True
@@ -231,10 +232,10 @@ class Follower:
     def _at_work(self, shown: Progress) -> bool:
         """A job holds the lock from its first word to its last; what was asked for a moment ago may not yet."""
         if shown.state != "queued":
-            return self.run.alive()
+            return self.run.alive(patience=GLANCE)
         pid, since = self.run.process
         known = lives(pid, since) if pid else abs(time.time() - shown.at) <= START_WITHIN
-        return known or self.run.alive()
+        return known or self.run.alive(patience=GLANCE)
 
 
 @lru_cache(maxsize=1_000)

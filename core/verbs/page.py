@@ -1,5 +1,6 @@
 """Verbs that open the page, and show the whole road."""
 
+import gc
 from pathlib import Path
 from typing import Annotated
 
@@ -46,6 +47,7 @@ def ui(
     ] = False,
 ) -> None:
     """Open the page."""
+    gc.disable()  # until it is built, where nothing is garbage
     from webui import accounts, visitors
     from webui.page import launch
     from webui.shared import ON_A_SPACE, Limits

@@ -38,7 +38,9 @@ def test_the_reference_is_what_the_docstrings_say():
 
 
 def test_programs_see_the_acts_and_no_event_of_a_page(store):
-    info = build(Shared(store)).get_api_info()
+    page = build(Shared(store))
+    page.config = page.get_config_file()  # as it does when it is launched
+    info = page.get_api_info()
     assert set(info["named_endpoints"]) == {f"/{name}" for name in ACTS} and not info["unnamed_endpoints"]
     for name, endpoint in info["named_endpoints"].items():
         assert endpoint["description"] and f"### {name[1:]}\n" in DOCUMENTED
