@@ -127,10 +127,14 @@ def test_below_a_path_behind_a_proxy_that_strips_it_every_page_and_address_works
         assert complaints == []
 
 
-def test_scores_are_shown_with_their_verdicts(shown, page):
+def test_scores_are_shown_with_their_verdicts_and_wider_on_a_large_screen(shown, page):
     page.goto(f"{shown.url}/evaluate/full")
     expect(page.locator("#scores .verdict h2")).to_contain_text("Training helped")
     expect(page.locator(".score h3").first).to_have_text("Perplexity")
+    names = page.locator(".row.asked .block > .container > span:first-child")
+    assert len({round(name.bounding_box()["y"]) for name in names.all()}) == 1, "names of fields in one line"
+    page.set_viewport_size({"width": 2560, "height": 1300})
+    assert page.locator(".top").bounding_box()["width"] > 1400, "a large screen is used"
 
 
 def test_a_finished_run_is_left_alone_while_nothing_happens(shown, page):
