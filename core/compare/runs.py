@@ -205,8 +205,12 @@ class _Meter:
 
 
 def differing(runs: Sequence[Run], names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Each setting in which the runs are not all alike, with every run's value."""
+    """Each setting in which the runs are not all alike, with every run's value; None for those of an adapter in a run that
+    trained every weight."""
     specs = {run.name: run.spec.model_dump(mode="json") for run in runs}
+    for spec in specs.values():
+        if spec["method"]["kind"] == "full":
+            spec["method"] = dict.fromkeys(spec["method"]) | {"kind": "full", "target_modules": []}
     found = {}
     for path in settings():
         section, _, name = path.partition(".")

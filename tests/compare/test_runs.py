@@ -169,6 +169,16 @@ def test_only_settings_that_differ_are_shown(make):
     }
 
 
+def test_settings_of_an_adapter_do_not_differ_where_every_weight_is_trained(make):
+    full = [make(name, method={"kind": "full", "rank": rank}) for name, rank in (("a", 8), ("b", 16))]
+    assert compare_runs(full).differing == {}
+    assert compare_runs([full[0], make("c", method={"rank": 8})]).differing == {
+        "method.kind": {"a": "full", "c": "lora"},
+        "method.rank": {"a": None, "c": 8},
+        "method.dropout": {"a": None, "c": 0.0},
+    }
+
+
 def test_one_run_is_nothing_to_compare(make):
     run = make("a")
     with pytest.raises(RunError, match="two runs or more"):
