@@ -2,8 +2,11 @@
 
 import subprocess
 import sys
+import urllib.request
 
 import pytest
+
+from gradio.routes import App
 
 from core.runs import RunStore
 from core.runs.jobs import child_environment
@@ -22,6 +25,20 @@ def test_every_room_has_an_address_and_a_link(page):
     assert [path for path, *_ in page.pages] == list(ROOMS) == list(PAGES)
     for path in ROOMS:
         assert f'href="./{path}"' in header("")
+
+
+def test_no_server_is_made_before_the_one_that_serves_and_that_one_is(store, monkeypatch):
+    made, make = [], App.create_app
+    monkeypatch.setattr(
+        App, "create_app", lambda *given, **more: made.append(make(*given, **more)) or made[-1]
+    )
+    built = build(Shared(store))
+    assert made == []
+    _, url, _ = built.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, mcp_server=False)
+    try:
+        assert made == [built.app] and urllib.request.urlopen(f"{url}runs").status == 200
+    finally:
+        built.close()
 
 
 def test_the_header_says_where_one_is():
