@@ -5,7 +5,6 @@ import sys
 import urllib.request
 
 import pytest
-
 from gradio.routes import App
 
 from core.runs import RunStore
