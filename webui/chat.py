@@ -244,8 +244,10 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     for act in (talk.edit, talk.again):
         act(None, None, busy, js=_answering(), **POLL)
     told, drawn = [turns, *settings], [message, turns, talk]
+    # Asked sooner, it would go to an empty conversation, over which the one that the browser kept is then drawn.
+    once_recalled = gr.on(asking, None, None, None, js=sampling.WHEN_RECALLED, **POLL)
     for event in (
-        gr.on(asking, reply, [name, question, *told], [*drawn, question], api_name="ask", **quiet),
+        once_recalled.then(reply, [name, question, *told], [*drawn, question], api_name="ask", **quiet),
         talk.edit(
             edit, [name, at, words, *told], drawn, js=_from_page("turn", "words"), api_name="edit", **quiet
         ),

@@ -30,6 +30,9 @@ NAMES = ", ".join(START)
 # For `js=`, of the run and the settings. Not before they are recalled: what the page begins with would be kept over them.
 KEEP = f"""(run, {NAMES}) => document.querySelector('#talk').recalled ? {{run, {NAMES}}} : {{__type__: 'update'}}"""
 RECALLED = "() => { document.querySelector('#talk').recalled = true }"
+WHEN_RECALLED = """async () => {
+  while (!document.querySelector('#talk').recalled) await new Promise(again => setTimeout(again, 50));
+}"""
 Settings = tuple[Any, ...]
 
 

@@ -44,6 +44,11 @@ def test_the_verdict_comes_first_and_forgetting_is_said_beside_it(app, page):
     expect(page.locator(".verdict h2")).to_have_text("Training helped, but something was forgotten.")
     expect(page.locator(".forgetting")).to_contain_text("Perplexity rose from 33.0 to 44.0")
     expect(page.locator("article.task")).to_have_count(3)
+    first, figures = (
+        page.locator(".verdict").bounding_box(),
+        page.locator("article.task").first.bounding_box(),
+    )
+    assert first["y"] + first["height"] <= figures["y"]
     page.locator("#run input").fill("other")
     page.locator("#run input").press("Enter")
     expect(page.locator(".verdict h2")).to_have_text("Training helped.")
@@ -56,11 +61,28 @@ def test_the_filter_shows_only_losses_and_both_answers_beside_the_reference(app,
     page.locator("#kind").get_by_text("Losses").click()
     expect(rows).to_have_count(4)
     expect(page.locator("#rows .badge")).to_have_text(["lost"] * 4)
-    expect(rows.first).to_contain_text("Il y en a 2.")
-    expect(rows.first).to_contain_text("#### 2")
-    expect(rows.first).to_contain_text("Peut-être 3 ?")
+    for who, said in (("Reference", "Il y en a 2."), ("Base", "#### 2"), ("Tuned", "Peut-être 3 ?")):
+        expect(rows.first.locator(f"td[data-head={who}]")).to_contain_text(said)
     page.locator("#kind").get_by_text("Not parsed").click()
     expect(page.locator("#rows .missed")).to_have_text(["a number was not found"] * 4)
+
+
+def test_of_many_rows_a_few_are_shown_and_more_when_asked_until_others_are_looked_for(app, page):
+    long = scored(app.store, "long", report(sums(186), run="long"))
+    try:
+        page.goto(f"{app.url}/evaluate/long")
+        rows, more = page.locator("#rows tbody tr"), page.get_by_role("button", name="Show more")
+        expect(rows).to_have_count(30)
+        expect(page.locator("#rows .hint")).to_have_text("30 of 186 rows")
+        more.click()
+        expect(rows).to_have_count(60)
+        page.locator("#kind").get_by_text("Losses").click()
+        expect(rows).to_have_count(30)
+        more.click()
+        expect(rows).to_have_count(31)
+        expect(more).to_be_hidden()
+    finally:
+        app.store.remove(long)
 
 
 def test_the_report_can_be_taken_away(app, page, tmp_path):
@@ -116,6 +138,8 @@ def test_the_file_asks_nobody_for_anything_and_shows_the_verdict(opened, light, 
     tab.wait_for_timeout(300)
     assert [url for url in asked if not url.startswith("data:")] == [tab.url] and complaints == []
     assert tab.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    paper = "rgb(246, 247, 246)" if light == "light" else "rgb(18, 24, 27)"
+    expect(tab.locator("body")).to_have_css("background-color", paper)
 
 
 @pytest.mark.parametrize("script", [True, False])
@@ -126,6 +150,7 @@ def test_the_file_filters_its_rows_with_its_script_and_without(opened, script):
     expect(rows.locator("tbody tr").filter(visible=True)).to_have_count(4)
     expect(rows.locator("tbody tr").filter(visible=True).locator(".badge")).to_have_text(["lost"] * 4)
     if script:
+        expect(rows.locator("output")).to_have_text("4 of 24 rows")
         rows.get_by_label("Search").fill("n° 14")
         expect(rows.locator("tbody tr").filter(visible=True)).to_have_count(1)
         expect(rows.locator("output")).to_have_text("1 of 24 rows")

@@ -79,3 +79,13 @@ def test_a_refused_publication_is_one_sentence_and_can_be_tried_again(shown, pag
     page.click("#publish")
     expect(page.locator("#retry")).to_be_visible(timeout=60_000)
     expect(page.locator("#status .badge")).to_have_text("publishing failed")
+    said = page.locator("#status .status > p")
+    expect(said).to_contain_text("log in with `hf auth login` or set HF_TOKEN.")
+    assert "Traceback" not in said.inner_text() and len(said.inner_text().splitlines()) == 1
+    page.click("#retry")
+    expect(page.locator("#message")).to_be_empty()
+    expect(page.locator("#retry")).to_be_hidden()
+    expect(page.locator("#retry")).to_be_visible(timeout=60_000)
+    expect(page.locator("#to input, #to textarea")).to_have_value("ada/full")
+    page.fill("#to input, #to textarea", "ada/other")
+    expect(page.locator("#publish")).to_be_disabled()  # until the plan of that was shown

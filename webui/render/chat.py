@@ -111,7 +111,7 @@ def _said(at: int, side: str, said: Said, run: str) -> str:
     body = '<span class="dots">…</span>' if said.ended == "waiting" else text(said.text)
     button = f'<button type="button" data-act="correct" data-turn="{at}" data-side="{side}">{t("Correct")}</button>'
     return (
-        f'<section class="{side}"><h3>{_who(side, run)}</h3><p dir="auto">{body}</p>'
+        f'<section class="{side}"><h2>{_who(side, run)}</h2><p dir="auto">{body}</p>'
         f'<div class="foot"><small>{_how(said)}</small>{button if said.is_over else ""}</div></section>'
     )
 
