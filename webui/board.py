@@ -71,12 +71,11 @@ class Board:
     def __init__(self, run: str) -> None:
         self._asked_for = run
         self._epoch = secrets.token_hex(4)  # of two boards, or of one before and after a restart
-        self._look = 0
-        self._parts: dict[str, tuple[int, Any]] = {}
+        # The look, what it showed, and of which run: together, so that who is answered meanwhile gets all of one look.
+        self._made: tuple[int, dict[str, tuple[int, Any]], str] = 0, {}, ""
         self._made_at = float("-inf")
         self._making = threading.Lock()
         self._curves = Curves()
-        self._shown: Run | None = None
 
     def is_fresh(self) -> bool:
         return time.monotonic() - self._made_at < FRESH
@@ -91,14 +90,15 @@ class Board:
         with self._making:
             if self.is_fresh():
                 return
-            made = self._parts_of(dict((run.name, (run, progress)) for run, progress in all_runs()))
-            look = self._look + 1
-            before = self._parts
-            self._parts = {
-                name: before[name] if name in before and before[name][1] == part else (look, part)
-                for name, part in made.items()
+            every = {run.name: (run, progress) for run, progress in all_runs()}
+            shown = self._asked_for or next(iter(every), "")
+            shown = shown if shown in every else ""
+            look, before, _ = self._made
+            parts = {
+                name: before[name] if name in before and before[name][1] == part else (look + 1, part)
+                for name, part in self._parts_of(shown, every).items()
             }
-            self._look = look
+            self._made = look + 1, parts, shown
             self._made_at = time.monotonic()
 
     def news(self, asked: Asked) -> bytes:
@@ -106,16 +106,17 @@ class Board:
         have that open."""
         since = self._since(asked.at)
         log = self._since(asked.log) if asked.log is not None else None
+        now, parts, shown = self._made
         fresh = {
             name: part
-            for name, (look, part) in self._parts.items()
+            for name, (look, part) in parts.items()
             if (look > since if name != LOG else log is not None and look > log)
         }
         answer = {
-            "run": self._shown.name if self._shown else "",
-            "at": f"{self._epoch}.{self._look}",
+            "run": shown,
+            "at": f"{self._epoch}.{now}",
             "parts": fresh,
-            "curves": self._curves.news((asked.curves or Span()).model_dump()) if self._shown else None,
+            "curves": self._curves.news((asked.curves or Span()).model_dump()) if shown else None,
         }
         return json.dumps(answer, allow_nan=False, separators=(",", ":")).encode()
 
@@ -123,17 +124,15 @@ class Board:
         epoch, _, look = (at or "").partition(".")
         return int(look) if epoch == self._epoch and look.isdecimal() else -1
 
-    def _parts_of(self, every: dict[str, tuple[Run, Progress]]) -> dict[str, Any]:
-        chosen = self._asked_for or next(iter(every), "")
+    def _parts_of(self, shown: str, every: dict[str, tuple[Run, Progress]]) -> dict[str, Any]:
         above: dict[str, Any] = {
             "line": render.line(queue.waiting(every.values())),
             "order": list(every),
             **{f"row:{name}": render.row(run, progress) for name, (run, progress) in every.items()},
         }
-        self._shown = every[chosen][0] if chosen in every else None
-        if self._shown is None:
+        if not shown:
             return above | {"acts": []}
-        run, progress = every[chosen]
+        run, progress = every[shown]
         self._curves.follow(progress.steps)
         return above | {
             "acts": render.acts(run, progress),

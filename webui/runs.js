@@ -10,6 +10,8 @@ const made = (tag, look, ...inside) => {
   return element;
 };
 const page = document.title;
+const places = [...acts, 'opened', 'renaming', 'charts', 'told', 'tell', 'console-box', 'note textarea', 'new-name input'].map(id => `#${id}`)
+  .concat(['line', 'status', 'ways', 'samples', 'noted'].map(name => `[data-part="${name}"]`));
 let run = readRun() || '', at = '', log = null, curves = null, timer = null, asking = false, again = false, ended = null;
 
 // Asking ------------------------------------------------------------------------------------------------------------
@@ -18,18 +20,21 @@ async function look(fresh) {
   if (asking) { again = again || fresh || 'soon'; return; }
   if (!element.isConnected) return curves?.stop();
   clearTimeout(timer);
-  if (!document.getElementById('console-box')) { timer = setTimeout(look, 20); return; } // the page is still being made
+  // What is told is told once. Each kind of part has a script of its own, and they come in any order.
+  if (!places.every(place => document.querySelector(place))) { timer = setTimeout(look, 20); return; }
   asking = true;
   curves ||= curvesIn(document.getElementById('charts'), words, () => look());
   const wanted = run;
+  let answer = null;
   try {
-    const answer = await server.news({run, at, log, fresh: fresh === true, curves: curves?.asked()});
-    if (wanted === run) show(answer);
-    say_away(false);
+    answer = await server.news({run, at, log, fresh: fresh === true, curves: curves?.asked()});
   } catch (error) {
     if (!(error instanceof TypeError) && !/fetch|network|server/i.test(String(error))) console.error(error);
-    say_away(true);
   }
+  say_away(!answer);
+  try {
+    if (answer && wanted === run) show(answer);
+  } catch (error) { console.error(error); }
   asking = false;
   const soon = again;
   again = false;
@@ -39,9 +44,9 @@ async function look(fresh) {
 
 function show(news) {
   const {parts} = news;
-  at = news.at;
   if (log !== null && 'console' in parts) log = news.at;
   if (news.run !== run || !opened) open(news.run);
+  else if (!answered) trigger('open', {run}); // one that came while another was under way was dropped, or its answer lost
   for (const [name, value] of Object.entries(parts)) {
     if (typeof value === 'string' && !['tab', 'ended', 'console'].includes(name)) redraw(name, value);
   }
@@ -53,16 +58,18 @@ function show(news) {
   table(parts);
   curves?.open(news.run);
   curves?.update({end: parts.end, held: parts.held, warnings: parts.warnings, curves: news.curves});
+  at = news.at; // at last: what could not be shown is sent again
 }
 
-let opened = false;
+let opened = false, answered = false;
 function open(name) {
   const other = name !== run;
   run = name;
   opened = true;
+  answered = false;
   ended = null;
   log = document.getElementById('console-box')?.open ? '' : null;
-  // It can be worked on as soon as the server has said which run the buttons are for; see _OPENED in runs.py.
+  // It can be worked on as soon as the server has said that the buttons are for this run.
   document.getElementById('opened').inert = true;
   document.getElementById('renaming')?.removeAttribute('data-on');
   document.querySelectorAll('#runs a[data-run]').forEach(point_out);
@@ -70,8 +77,16 @@ function open(name) {
   trigger('open', {run: name});
   if (other) curves?.open(name);
 }
+window.addEventListener('atelier-opened', event => {
+  if (!element.isConnected) return;
+  answered = (event.detail || '') === run; // else it is the answer for the run before
+  const place = document.getElementById('opened');
+  place.inert = !answered;
+  place.toggleAttribute('data-on', Boolean(run));
+});
 function choose(name) {
   if (name === run) return look(true);
+  document.getElementById('opened').inert = true; // until the buttons are for this one
   if (name) writeRun(name);
   run = name;
   at = '';
@@ -81,7 +96,7 @@ function choose(name) {
 window.addEventListener('atelier-look', event => {
   if (!element.isConnected) return;
   if (event.detail === null || event.detail === undefined) return look(true);
-  if (event.detail === '' && run) history.replaceState(null, '', new URL('./runs', document.baseURI));
+  if (event.detail === '' && readRun()) history.replaceState(null, '', new URL('./runs', document.baseURI));
   choose(event.detail);
 });
 document.addEventListener('visibilitychange', () => { if (!document.hidden && element.isConnected) look(); });

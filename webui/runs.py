@@ -170,7 +170,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
         html(_part("samples"), elem_id="samples")
         html(_part("noted"), elem_id="notes")
         html(_log(), elem_id="console")
-    name, agreed = nowhere(), nowhere()
+    name, agreed, moved = nowhere(), nowhere(), nowhere()
 
     def open_run(event: gr.EventData) -> dict:
         run = shared.find(event.run)
@@ -227,7 +227,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
 
     @spoken(message)
     def call(chosen: str, new_name: str) -> dict:
-        return {name: naming.rename(shared.run(chosen), new_name.strip()).name}
+        return {moved: naming.rename(shared.run(chosen), new_name.strip()).name}
 
     @spoken(message)
     def keep_note(chosen: str, words: str) -> dict:
@@ -266,10 +266,12 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     publish.click(publish_again, name, message, api_name="publish_again").then(**at_once)
     delete.click(remove, name, [message, name], api_name="delete", js=_if_sure(DELETE)).then(None, **opened)
     rename.click(None, None, None, js=_RENAMING)
-    gr.on([rename_now.click, called.submit], call, [name, called], [message, name], api_name="rename").then(
-        None, **opened
+    gr.on([rename_now.click, called.submit], call, [name, called], [message, moved], api_name="rename").then(
+        None, moved, moved, js=_MOVED
     )
-    own.blur(keep_note, [name, own], message, api_name="note", show_progress="hidden").then(**at_once)
+    # `multiple`: words that are written while the ones before are being kept are kept, too.
+    noting = {"show_progress": "hidden", "trigger_mode": "multiple"}
+    own.blur(keep_note, [name, own], message, api_name="note", **noting).then(**at_once)
     clone.click(take_over, name, [message, data, settings], api_visibility="private").then(
         None, message, None, js=_TO_TRAIN
     )
@@ -277,11 +279,9 @@ def room(shared: Shared, page: gr.Blocks) -> None:
 
 _LOOK = "() => { window.dispatchEvent(new CustomEvent('atelier-look')) }"
 _OPEN = "run => { window.dispatchEvent(new CustomEvent('atelier-look', {detail: run})) }"
-_OPENED = """run => {
-  const opened = document.getElementById('opened');
-  opened.inert = false;
-  opened.toggleAttribute('data-on', Boolean(run));
-}"""
+_OPENED = "run => { window.dispatchEvent(new CustomEvent('atelier-opened', {detail: run})) }"
+# Not from where the buttons' run is kept: a look made meanwhile may have said there that the run is gone.
+_MOVED = "run => { if (run) window.dispatchEvent(new CustomEvent('atelier-look', {detail: run})); return '' }"
 _RENAMING = """() => {
   const open = document.getElementById('renaming').toggleAttribute('data-on');
   if (open) document.querySelector('#new-name :is(input, textarea)').select();

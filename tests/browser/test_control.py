@@ -81,8 +81,13 @@ def test_a_run_that_ended_is_deleted_after_a_question(app, page):
     run = app.store.create("old", quick())
     run.events.append(Stopped(act="train"))
     page.goto(f"{app.url}/runs/old")
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    page.click("#delete")
+    page.wait_for_timeout(1500)
+    assert run.folder.exists()
     page.once("dialog", lambda dialog: dialog.accept())
     page.click("#delete")
     until(lambda: not run.folder.exists(), 10)
     expect(page.locator("#runs").get_by_text("There are no runs yet")).to_be_visible()
+    expect(page).to_have_url(f"{app.url}/runs")
     assert run.progress().state not in BUSY

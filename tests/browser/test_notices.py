@@ -72,6 +72,7 @@ def test_who_allows_it_gets_one_notice_in_their_language_also_in_another_tab(hou
     page.context.grant_permissions(["notifications"], origin=house.url)
     page.locator("#tell").check()
     page.evaluate("window.away()")
+    page.wait_for_timeout(1500)  # the look that was due while the tab was still looked at
     finish(working)
     until(lambda: page.evaluate("window.notices.length"), 20)
     page.wait_for_timeout(3500)  # it asks every three seconds there

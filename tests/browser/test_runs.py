@@ -121,6 +121,7 @@ def test_values_are_shown_at_the_pointer_and_warnings_at_their_step(app, live, p
     box = chart.bounding_box()
     page.mouse.move(box["x"] + box["width"] * 0.1, box["y"] + 90)
     expect(chart.locator(".tip")).to_have_text(re.compile("step 4.*training 4.52"))
+    expect(chart.locator(".tip")).to_be_visible()
     expect(page.get_by_label("Warning at step 10: Overfitting since step 10.")).to_be_visible()
 
 

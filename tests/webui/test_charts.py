@@ -2,6 +2,8 @@
 
 import json
 import math
+import sys
+import threading
 
 import pytest
 from pydantic import ValidationError
@@ -122,6 +124,36 @@ def test_a_board_sends_each_part_once_and_the_log_to_who_has_it_open(tmp_path, m
     assert second["curves"]["loss"]["mean"] == [1.0]
     assert news(at=second["at"], log="")["parts"] == {"console": "begin"}
     assert news(at="of another server.3")["parts"].keys() >= first["parts"].keys()
+
+
+@pytest.fixture
+def restless():
+    """Threads take turns at every chance."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # seconds
+    yield
+    sys.setswitchinterval(usual)
+
+
+def test_who_asks_while_a_board_is_looked_at_gets_all_of_one_look(monkeypatch, restless):
+    monkeypatch.setattr("webui.board.FRESH", -1)  # seconds: everything is looked at anew
+
+    class Changing(Board):
+        looks = 0
+
+        def _parts_of(self, *_):
+            self.looks += 1
+            return {f"part {each}": self.looks // each for each in range(1, 200)}
+
+    board, seen, at = Changing("tales"), {}, None
+    board.make(list)
+    looking = threading.Thread(target=lambda: [board.make(list) for _ in range(3000)])
+    looking.start()
+    while looking.is_alive():
+        answer = json.loads(board.news(Asked(at=at)))
+        seen, at = seen | answer["parts"], answer["at"]
+        look = int(at.partition(".")[2])
+        assert seen == {f"part {each}": look // each for each in range(1, 200)}
 
 
 @pytest.mark.parametrize(
