@@ -99,6 +99,7 @@ def _write(run: Run, merged: PreTrainedModel, text: Text, beside: Path) -> None:
         text.tokenizer.eos_token_id,
         text.tokenizer.pad_token_id,
     )
+    merged.config.use_cache = True  # which training to save memory turned off
     merged.save_pretrained(beside)
     text.tokenizer.save_pretrained(beside)
 

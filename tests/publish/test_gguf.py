@@ -17,7 +17,7 @@ from core.publish.gguf import formats
 from core.publish.gguf.formats import FORMATS, format_named
 from core.publish.gguf.reading import Stored, check_tensors
 from core.publish.gguf.shapes import shape_of
-from core.publish.gguf.vocabulary import USER_DEFINED, rewritten, vocabulary_of
+from core.publish.gguf.vocabulary import CONTROL, UNUSED, USER_DEFINED, rewritten, vocabulary_of
 from core.publish.gguf.write import About, write
 from core.text.sentencepiece import from_sentencepiece
 from core.text.templates import add_chat_tokens
@@ -73,10 +73,17 @@ def test_a_model_of_each_shape_is_the_same_again(tmp_path, shape, settings):
     says, name = stored.says, shape_of(config).name
     assert says["general.architecture"] == name == {"m": "llama"}.get(shape[0], shape.split("-")[0])
     assert says[f"{name}.attention.head_count_kv"] == 2 and says[f"{name}.context_length"] == 512
-    assert says[f"{name}.attention.key_length"] == (config.head_dim if hasattr(config, "head_dim") else 16)
+    sizes = {
+        says[f"{name}.{key}"]
+        for key in ("attention.key_length", "attention.value_length", "rope.dimension_count")
+    }
+    assert sizes == {config.head_dim if hasattr(config, "head_dim") else 16}
     assert says[f"{name}.rope.freq_base"] == pytest.approx(config.rope_parameters["rope_theta"])
-    kind = settings.get("rope_parameters", {}).get("rope_type")
+    rope = settings.get("rope_parameters", {})
+    kind = rope.get("rope_type")
     assert says.get(f"{name}.rope.scaling.type") == (kind if kind in ("linear", "yarn") else None)
+    assert says.get(f"{name}.rope.scaling.factor") == (rope["factor"] if kind in ("linear", "yarn") else None)
+    assert says.get(f"{name}.rope.scaling.original_context_length") == (128 if kind == "yarn" else None)
     assert ("rope_freqs.weight" in names) == (kind == "llama3")
 
 
@@ -99,7 +106,7 @@ def test_each_format_keeps_to_its_bound_and_to_its_size(tmp_path, name):
     assert noise <= format.bound and (noise > format.bound / 20 or not format.blocks)
     kinds = {tensor.name: tensor.kind for tensor in stored.tensors()}
     assert kinds["blk.0.ffn_up.weight"] == name.upper() and kinds["blk.0.attn_norm.weight"] == "F32"
-    assert kinds["output.weight"] == (format.large or name).upper()
+    assert kinds["output.weight"] == kinds["token_embd.weight"] == (format.large or name).upper()
     large = next(tensor for tensor in stored.tensors() if tensor.name == "blk.0.ffn_up.weight")
     assert large.data.nbytes * 8 / np.prod(large.shape) == format.bits
 
@@ -130,6 +137,10 @@ def test_a_byte_level_tokenizer_is_known_by_its_patterns_and_read_alike(tmp_path
         assert stored.ids(text, first=False) == tokenizer(text, add_special_tokens=False).input_ids, text
     tokens = stored.says["tokenizer.ggml.tokens"]
     assert tokens[-1].startswith("[PAD") and len(set(tokens)) == len(tokens)  # rows that no token has
+    types = stored.says["tokenizer.ggml.token_type"]
+    assert (
+        types[-1] == UNUSED and types[tokenizer.eos_token_id] == CONTROL
+    )  # what is never said, or never shown
 
 
 def test_a_sentencepiece_tokenizer_is_read_alike_but_for_its_unicode_rules(tmp_path):

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from core.errors import PublishError
-from core.publish.hub import Upload, push
+from core.publish.hub import SMALL, Upload, _Repo, push
 from tests.hub import Hub
 from tests.hub.store import File
 from tests.publish.pushing import ROOT, Child, Outcome
@@ -139,6 +140,15 @@ def test_a_large_file_is_held_against_its_hash(hub: Hub, run, model):
     assert weights.sha256 and "adapter_model.safetensors" in outcome.sentence
 
 
+def test_a_long_text_is_held_against_the_name_that_git_has_for_it():
+    text = b"One line of many.\n" * 60_000
+    said = subprocess.run(["git", "hash-object", "--stdin"], input=text, capture_output=True, check=True)
+    repo, upload = _Repo("ada/poems", "model", "hf_x"), Upload("merges.txt", text)
+    assert upload.size > SMALL
+    for name, same in ((said.stdout.decode().strip(), True), ("0" * 40, False)):
+        assert repo.arrived(upload, SimpleNamespace(lfs=None, blob_id=name), "main") is same
+
+
 def test_a_pull_request_is_opened_once_however_often_it_is_tried(hub: Hub, run, model):
     hub.add_repo("bob/verses", private=False)
     hub.fault("POST", "/discussions", "drop-after")
@@ -148,6 +158,19 @@ def test_a_pull_request_is_opened_once_however_often_it_is_tried(hub: Hub, run, 
     assert len(hub.repos["models", "bob/verses"].discussions) == 1
     assert titles(hub, "bob/verses") == ["initial commit"]
     assert titles(hub, "bob/verses", "refs/pr/1") == ["Poems, 3 epochs", "initial commit"]
+
+
+def test_a_pull_request_of_others_of_another_name_or_closed_is_left_as_it_is(hub: Hub, run, model):
+    repo = hub.add_repo("bob/verses", private=False)
+    there = (model["message"], "bob", "draft"), ("Prose", "ada", "draft"), (model["message"], "ada", "closed")
+    for title, author, status in there:
+        repo.open_discussion(title, author, status=status, base=repo.head.id)
+    [outcome] = run(model | {"repo_id": "bob/verses", "create_pr": True}, token=hub.writer)
+    assert outcome.answer["url"].endswith("/discussions/4")
+    assert [titles(hub, "bob/verses", f"refs/pr/{number}")[0] for number in range(1, 5)] == [
+        *["initial commit"] * 3,
+        "Poems, 3 epochs",
+    ]
 
 
 # Who sees it

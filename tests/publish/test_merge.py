@@ -6,6 +6,7 @@ from collections import namedtuple
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from core.data.examples import Message
@@ -80,6 +81,8 @@ def test_the_rows_of_new_tokens_are_merged_for_heads_of_their_own_and_for_tied_o
     ids = text.template.prompt_ids([Message("user", "Who is there?")], text.tokenizer)
     with pair.side("tuned") as model:
         assert parity.noise(logits(model, ids), logits(merged.float(), ids)) < 0.02
+    ends = text.tokenizer.eos_token_id, text.tokenizer.pad_token_id
+    assert (merged.config.eos_token_id, merged.config.pad_token_id) == ends and None not in ends
     rows = merged.get_input_embeddings().weight[text.added_ids]
     assert not torch.equal(rows[0], rows[1])  # both began as the mean of all rows
     assert merged.get_input_embeddings().num_embeddings == max(text.added_ids) + 1 + max(spare - 3, 0)
@@ -90,6 +93,7 @@ def test_a_base_in_4_bits_is_merged_on_the_original(make, monkeypatch):
     spec = yaml.safe_load((run.folder / "spec.yaml").read_text())
     spec["method"]["kind"] = "qlora"
     (run.folder / "spec.yaml").write_text(yaml.safe_dump(spec))
+    monkeypatch.setattr("core.train.model.free_memory", lambda device: 0)  # where answers would be in 4 bits
     monkeypatch.setattr("core.train.model._quantized", lambda *_: pytest.fail("the base was held in 4 bits"))
     merge(run)
     assert parity.read(run).of("merged").passed
@@ -102,7 +106,7 @@ def test_without_memory_for_float32_it_is_merged_in_the_bases_precision(make, mo
     monkeypatch.setattr(merging, "free_memory", lambda device: 0)
     merge(run)
     lean = AutoModelForCausalLM.from_pretrained(run.folder / "merged").state_dict()
-    assert all(parity.noise(exact[name].reshape(1, -1), lean[name].reshape(1, -1)) < 0.005 for name in exact)
+    assert all(torch.equal(exact[name], lean[name]) for name in exact)
 
 
 def test_a_full_disk_is_seen_before_anything_is_written(make, monkeypatch):
@@ -131,6 +135,34 @@ def test_a_merge_that_does_not_answer_alike_leaves_the_earlier_one(make, monkeyp
     assert parity.digest(run.folder / "merged") == before and not (run.folder / ".merged").exists()
 
 
+def test_a_folder_that_holds_other_weights_is_not_kept(make, monkeypatch):
+    run, real, name = make("llama"), merging._write, "model.layers.0.mlp.down_proj.weight"
+
+    def spoiled(run, merged, text, beside):
+        real(run, merged, text, beside)
+        weights = load_file(beside / "model.safetensors")
+        save_file(weights | {name: weights[name] * 1.5}, beside / "model.safetensors", {"format": "pt"})
+
+    monkeypatch.setattr(merging, "_write", spoiled)
+    with pytest.raises(PublishError, match=f"differs from the model in {name}"):
+        merge(run)
+    assert not (run.folder / "merged").exists()
+
+
+def test_a_folder_that_answers_otherwise_when_it_is_opened_is_not_kept(make, monkeypatch):
+    run, real = make("llama"), merging._opened
+
+    def spoiled(*arguments):
+        again = real(*arguments)
+        again.model.layers[0].mlp.down_proj.weight.data.mul_(1.5)
+        return again
+
+    monkeypatch.setattr(merging, "_opened", spoiled)
+    with pytest.raises(PublishError, match="logits differ from the tuned model's"):
+        merge(run)
+    assert not (run.folder / "merged").exists()
+
+
 def test_answers_that_would_not_end_are_refused(make):
     run = make("llama", "llama-bpe")
     config = GenerationConfig.from_pretrained(run.final)
@@ -145,7 +177,8 @@ def test_answers_that_would_not_end_are_refused(make):
 def test_the_merged_folder_has_all_that_its_users_need(merged):
     run, merged, text = merged, merged.folder / "merged", load_text(merged.spec)
     assert not {path.suffix for path in merged.iterdir()} & {".bin", ".pt", ".pkl"}
-    assert json.loads((merged / "config.json").read_text())["dtype"] == "bfloat16"
+    config = json.loads((merged / "config.json").read_text())
+    assert config["dtype"] == "bfloat16" and config["use_cache"]
     assert GenerationConfig.from_pretrained(merged).eos_token_id == list(text.stop_ids)
     assert AutoTokenizer.from_pretrained(merged).chat_template == text.template.jinja
     # The rows of the chat tokens, which the base does not have, are the trained ones.

@@ -19,9 +19,11 @@ from core.publish import parity
 from core.publish.export import export
 from core.publish.gguf.formats import format_named
 from core.publish.gguf.reading import Stored
-from core.publish.gguf.write import write
+from core.publish.gguf.shapes import Shape
+from core.publish.gguf.write import said_of, write
 from core.runs import Run, RunStore
 from core.runs.jobs import child_environment
+from core.text.load import load_text
 from tests.evaluate.inside import work_inside
 from tests.publish.tiny import base, byte_level, trained_on
 
@@ -76,6 +78,11 @@ def test_a_trained_run_is_exported_and_says_the_same(merged, tmp_path, monkeypat
     assert {path.name for path in (run.folder / "gguf").iterdir()} == {name, "Modelfile"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == {name, "Modelfile"}
     assert parity.digest(tmp_path / "out" / name) == checked.sha256
+    modelfile = (run.folder / "gguf" / "Modelfile").read_text()
+    assert f"FROM ./{name}\n" in modelfile and 'PARAMETER stop "<|im_end|>"' in modelfile
+    assert "<|im_end|> " in modelfile, (
+        "this tokenizer reads a line break as a space, and llama.cpp's does not"
+    )
 
 
 def test_a_file_of_a_llama_3_begins_texts_once(exported):
@@ -142,6 +149,40 @@ def test_a_file_that_says_otherwise_of_a_token_fails_although_it_is_read_alike(t
         export(tiny, ["q8_0"])
 
 
+def test_a_file_that_says_otherwise_of_the_models_shape_fails_although_it_answers_alike(tiny, monkeypatch):
+    real = Shape.metadata
+
+    def otherwise(*arguments):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Shape, "metadata", lambda shape: real(shape) | {"attention.value_length": 8})
+            return write(*arguments)
+
+    monkeypatch.setattr("core.publish.export.write", otherwise)
+    with pytest.raises(PublishError, match="says '8' as llama.attention.value_length"):
+        export(tiny, ["q8_0"])
+
+
+def test_a_file_that_has_the_engine_end_every_question_fails(tiny, monkeypatch):
+    for module in ("export", "gguf.write"):
+        monkeypatch.setattr(
+            f"core.publish.{module}.said_of",
+            lambda vocabulary: said_of(vocabulary) | {"ggml.add_eos_token": True},
+        )
+    with pytest.raises(PublishError, match="as other tokens"):
+        export(tiny, ["f16"])
+
+
+def test_one_other_token_among_as_many_is_a_difference(exported):
+    text = load_text(exported.spec)
+
+    def reads(messages):
+        ids = text.template.prompt_ids(messages, text.tokenizer)
+        return ids if len(messages) == 1 else [*ids[:-1], ids[0]]
+
+    with pytest.raises(PublishError, match="The copy reads the conversation “several turns” as other tokens"):
+        parity.compare_ids(text, reads, "The copy")
+
+
 def test_a_failed_export_leaves_the_earlier_file(exported, monkeypatch):
     before = parity.digest(exported.folder / "gguf" / "tiny-q8_0.gguf")
     monkeypatch.setattr("core.publish.gguf.shapes.Shape.laid_out", lambda shape, name, weight: weight)
@@ -155,6 +196,8 @@ def test_what_was_compared_is_known_by_its_weights(exported):
     found = parity.read(exported)
     assert found.refusal(exported, "q8_0") is None
     assert "was not compared" in found.refusal(exported, "f16")
+    parity.record(exported, replace(found.of("q8_0"), format="f16"))
+    assert parity.read(exported).refusal(exported, "f16") is None
     file = exported.folder / "gguf" / "tiny-q8_0.gguf"
     whole = file.read_bytes()
     file.write_bytes(whole[:-1] + b"\x55")
@@ -167,21 +210,24 @@ def test_what_was_compared_is_known_by_its_weights(exported):
     export(exported, ["q8_0"])  # merged anew
     again = parity.read(exported)
     assert again.model != found.model and again.refusal(exported, "q8_0") is None
+    assert "was not compared" in again.refusal(exported, "f16"), "compared with the weights of before"
 
 
 @pytest.mark.parametrize(
-    "settings, untold",
+    "shape, settings, untold",
     [
-        ({}, False),
-        ({"attention_bias": True}, True),
-        ({"rope_parameters": {"rope_type": "linear", "factor": 4.0, "rope_theta": 1e4}}, True),
+        ("llama", {}, False),
+        ("llama", {"attention_bias": True}, True),
+        ("llama", {"rope_parameters": {"rope_type": "linear", "factor": 4.0, "rope_theta": 1e4}}, True),
+        ("qwen2", {}, False),
+        ("qwen3", {}, True),
     ],
 )
 def test_what_is_taken_from_the_model_itself_is_said_not_to_be_compared(
-    tmp_path, monkeypatch, settings, untold
+    tmp_path, monkeypatch, shape, settings, untold
 ):
     tokenizer = byte_level("gpt-2")
-    folder = base(tmp_path / "model", "llama", tokenizer, **settings)
+    folder = base(tmp_path / "model", shape, tokenizer, **settings)
     text = SimpleNamespace(tokenizer=tokenizer)
     comparing = exporting._Export(Run(tmp_path / "tiny"), folder, text, None)
     silent = parity.Voice(torch.eye(3), ("",) * len(parity.PROMPTS))
@@ -216,7 +262,9 @@ if "{mode}" == "fail":
     print("Model architecture not supported: Sphinx")
     sys.exit(1)
 import os
-assert "HF_TOKEN" not in os.environ and pathlib.Path(sys.argv[1], "config.json").is_file()
+assert "hf_secret" not in os.environ.values()
+pathlib.Path(__file__).with_name("asked").write_text(sys.argv[sys.argv.index("--outtype") + 1])
+assert pathlib.Path(sys.argv[1], "config.json").is_file()
 shutil.copy("{file}", sys.argv[sys.argv.index("--outfile") + 1])
 """
 
@@ -235,10 +283,12 @@ def checkout(tmp_path):
 def test_a_checkouts_converter_is_asked_and_what_it_makes_is_compared(
     exported, checkout, tmp_path, monkeypatch
 ):
-    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        monkeypatch.setenv(name, "hf_secret")
     made = shutil.copy(exported.folder / "gguf" / "tiny-q8_0.gguf", tmp_path / "made.gguf")
     export(exported, ["q8_0"], llama_cpp=checkout("copy", made))
     assert parity.read(exported).refusal(exported, "q8_0") is None
+    assert (tmp_path / "llama.cpp" / "asked").read_text() == "q8_0"
     with pytest.raises(PublishError, match="its format explains 0.10%"):
         export(exported, ["f16"], llama_cpp=checkout("copy", made))
 

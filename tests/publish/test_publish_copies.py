@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from core.errors import PublishError, SpecError
+from core.evaluate.report import read
+from core.evaluate.reports.words import in_brackets
 from core.publish import parity
 from core.publish.card import card
 from core.publish.export import UNTOLD
@@ -22,6 +24,7 @@ from core.runs import Run
 from core.runs.jobs import child_environment
 from core.spec import RunSpec, merge
 from tests.hub import Hub
+from tests.hub.store import File
 
 PUSHES = """
 from pathlib import Path
@@ -83,7 +86,7 @@ def test_gguf_files_of_the_formats_asked_for_are_published_with_a_card_that_says
     planned = plan(copied, "ada/tales", "gguf", license="apache-2.0")
     [url] = pushes(copied, {"to": "ada/tales", "what": "gguf", "license": "apache-2.0"})
     repo = hub.repos["models", "ada/tales"]
-    assert url == f"{hub.url}/ada/tales"
+    assert url == f"{hub.url}/ada/tales" and repo.private
     assert set(repo.head.tree) == {".gitattributes", "lora-q8_0.gguf", "Modelfile", "README.md", "curve.png"}
     assert {file.path for file in planned.files} == set(repo.head.tree) - {".gitattributes"}
     text = repo.head.tree["README.md"].content.decode()
@@ -158,6 +161,14 @@ def test_what_an_earlier_publication_left_is_not_read_in_the_place_of_this_one(c
         "Removed in the same commit: config.json, model.safetensors" in note.text
         for note in copied.progress().notes
     )
+
+
+def test_old_gguf_files_go_with_new_ones_and_an_old_adapter_with_a_merged_model(copied, hub, pushes):
+    repo = hub.add_repo("ada/tales")
+    old = {name: File(b"old") for name in ("old-q4_0.gguf", "adapter_config.json", "notes.txt")}
+    repo.commit("main", repo.head.tree | old, "Earlier", author="ada")
+    pushes(copied, *({"to": "ada/tales", "what": what} for what in ("gguf", "merged")))
+    assert "model.safetensors" in repo.head.tree and set(old) & set(repo.head.tree) == {"notes.txt"}
 
 
 def test_a_push_that_failed_is_made_again_as_it_was_asked_for_and_sends_nothing_twice(copied, hub, pushes):
@@ -267,6 +278,51 @@ def test_a_card_names_base_revision_licence_data_and_limits_and_no_folder_of_thi
     ):
         assert words in text, words
     assert str(tmp_path) not in text and "secret-place" not in text
+
+
+def test_the_numbers_on_a_card_are_the_records(copied):
+    data = json.loads((copied.reports / "data.json").read_text()) | {"kept": 280, "rows": 296}
+    (copied.reports / "data.json").write_text(json.dumps(data))
+    record, progress, report = json.loads(copied.manifest.read_text()), copied.progress(), read(copied)
+    record["model"] |= {"commit": "c0ffee", "parameters": 6_819_584}
+    copied.manifest.write_text(json.dumps(record))
+    text = card(copied, "merged", "ada/tales")
+    made = record["plan"]
+    for words in (
+        f"280 of 296 rows could be used; {made['examples']} were trained on, {made['held_out']} held out.",
+        "revision `c0ffee`, 7 million parameters",
+        "answers end with `<|im_end|>` or `</s>`",
+        f"{made['examples']} examples teach a model",
+    ):
+        assert words in text, words
+    listed = yaml.safe_load(text.split("---")[1])["model-index"][0]["results"]
+    found = [(of["dataset"]["type"], each["type"], each["value"]) for of in listed for each in of["metrics"]]
+    scores = [(task, score) for task in report.tasks for score in task.scores]
+    assert found == [(task.name, score.name, round(score.tuned.value, 4)) for task, score in scores]
+    for task, score in scores:
+        sides = (
+            f"{in_brackets(score.base)} | {in_brackets(score.tuned)} | {in_brackets(score.difference, '+')}"
+        )
+        assert f"| {task.label} | {score.label} | {sides} | {score.verdict or '–'} |" in text
+    losses = {step.step: step.loss for step in progress.steps}
+    for point in progress.held_out:
+        before = f"{losses[point.step]:.3f}" if point.step in losses else ""
+        assert re.search(rf"\| {point.step} \| *{before} *\| {point.loss:.3f} \|", text), point
+
+
+@pytest.mark.parametrize(
+    "what, relation", [("adapter", "adapter"), ("merged", "finetune"), ("gguf", "quantized")]
+)
+def test_a_card_says_what_it_is_of_its_base_and_under_the_licence_that_was_asked_for(copied, what, relation):
+    changes = {"model": {"base": "Qwen/Qwen3-0.6B"}, "publish": {"license": "mit", "quantization": ["q4_0"]}}
+    RunSpec.from_dict(merge(copied.spec.model_dump(mode="json"), changes)).save(copied.folder / "spec.yaml")
+    own = card(copied, what, "ada/tales")
+    asked = card(copied, what, "ada/tales", "apache-2.0", ["q8_0"])
+    for text, license, format in ((own, "mit", "q4_0"), (asked, "apache-2.0", "q8_0")):
+        metadata = yaml.safe_load(text.split("---")[1])
+        assert metadata["base_model"] == "Qwen/Qwen3-0.6B" and metadata["base_model_relation"] == relation
+        assert metadata["license"] == license and f"Its licence is {license};" in text
+        assert what != "gguf" or f"hf.co/ada/tales:{format.upper()}" in text
 
 
 def test_scores_on_known_benchmarks_become_files_that_the_hub_reads(copied, monkeypatch):

@@ -93,7 +93,7 @@ class Stored:
         return regex.compile("|".join(map(regex.escape, sorted(names, key=len, reverse=True))) or "(?!)")
 
     def ids(self, text: str, first: bool = True) -> list[int]:
-        """What llama.cpp reads `text` as, special tokens in it obeyed; `first`: with what it puts before texts.
+        """What llama.cpp reads `text` as, special tokens in it obeyed; `first`: with what it puts before and after texts.
 
         Of a text that begins with that token already, it is taken away first, as llama.cpp does with chat templates.
         """
@@ -112,7 +112,8 @@ class Stored:
             if match:
                 ids.append(self._ids[match[0]])
                 place, after_special = match.end(), True
-        return ids
+        ends = first and self.says.get("tokenizer.ggml.add_eos_token", False)
+        return [*ids, self.says["tokenizer.ggml.eos_token_id"]] if ends else ids
 
     def _read(self, text: str, after_special: bool) -> list[int]:
         kind, pre = self.says["tokenizer.ggml.model"], self.says.get("tokenizer.ggml.pre", "default")
