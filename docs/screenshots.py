@@ -100,7 +100,8 @@ def main() -> None:
         train(store, OTHER, LORA)
         chosen.to.mkdir(parents=True, exist_ok=True)
         with serving(store, Path(folder)) as url, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=BROWSER)
+            path = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+            browser = playwright.chromium.launch(executable_path=path, args=BROWSER)
             for name, picture in pictures().items():
                 if name in (chosen.only or pictures()):
                     photograph(browser, url, picture, chosen.to / f"{name}.png")

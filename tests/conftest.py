@@ -16,12 +16,13 @@ from core import presets
 from core.runs import ENDED, Run, RunStore, jobs
 from core.runs.events import Started
 from core.spec import RunSpec, merge
+from tests import warm
 
 pytest_plugins = ["tests.hub.fixture"]
 
 # Nothing may be fetched: what a test needs lies in the project or is made by the test.
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "True"  # as gradio writes it: warm.py forks where nothing differs
 # The tests run in several processes side by side: threads of one would wait, spinning, for those of another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Nor is anything known from an earlier time, or left behind.
@@ -99,7 +100,8 @@ def trained_runs(tmp_path_factory, worker_id) -> RunStore:
 def _train(store: RunStore) -> None:
     for name, layers in (("full", ()), ("lora", (LORA,))):
         run = store.create(name, quick(*layers))
-        jobs.start(run, "train")
+        with warm.forked():
+            jobs.start(run, "train")
         assert wait(run) == "finished"
 
 

@@ -2,6 +2,8 @@
 done it, and all are forked from it. Each is a process of its own, with its own session, environment, folder and streams.
 
 Whoever meets a hub, GPUs or other threads reads so at the import: it is started as ever.
+
+python -m tests.warm ADDRESS app.py ...: the page, whose jobs, plans and looks at data are forked at that address.
 """
 
 import array
@@ -10,6 +12,7 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import select
 import shutil
 import signal
@@ -20,15 +23,18 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO
+from types import SimpleNamespace
+from typing import Any, BinaryIO
 
 import pytest
 
-from core.runs import Run, jobs, queue
+from core import children, talk
+from core.runs import jobs, queue
 
 IMPORTED = (
     "core.cli",
@@ -50,36 +56,42 @@ READ_AT_IMPORT = (
     "SPACE_ID",
 )
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # those that wait spin, and take from the tests beside them
-_launch = jobs._launch
+PYTHON = [sys.executable, "-m", "core"]
+STARTERS = (jobs, children, talk)  # the modules that start a `python -m core`
 
 
 class Started:
-    """A process that was forked."""
+    """A process that was forked, as `subprocess.Popen` has it."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, stdin: BinaryIO | None = None) -> None:
         self.connection = connection
         self.pid = int(connection.recv(64))
-
-        self.status: int | None = None
+        self.stdin = stdin
+        self.returncode: int | None = None
 
     def send_signal(self, number: int) -> None:
-        os.kill(self.pid, number)
+        if self.poll() is None:
+            with suppress(ProcessLookupError):  # it ended just now
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
 
     def poll(self) -> int | None:
         """The exit status; None while it is at work."""
-        with suppress(TimeoutError):
+        with suppress(subprocess.TimeoutExpired):
             return self.wait(0)
         return None
 
-    def wait(self, timeout: float = 30.0) -> int:
-        if self.status is None:
+    def wait(self, timeout: float | None = 30.0) -> int:
+        if self.returncode is None:
             self.connection.settimeout(timeout)
-            with suppress(BlockingIOError):
-                self.status = int(self.connection.recv(64))
+            with suppress(BlockingIOError, TimeoutError):
+                self.returncode = int(self.connection.recv(64))
                 self.connection.close()
-        if self.status is None:
-            raise TimeoutError
-        return self.status
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired(PYTHON, timeout)
+        return self.returncode
 
 
 class Way:
@@ -95,33 +107,35 @@ class Way:
         out: int,
         err: int,
         folder: object = None,
+        stdin: int | None = None,
     ) -> Started:
-        """A new `python -m core <arguments>`, whose standard input is empty."""
+        """A new `python -m core <arguments>`, whose standard input is empty, or a pipe from here."""
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for _ in range(1200):  # at first it is still importing
             if not connection.connect_ex(self.address):
                 break
             time.sleep(0.1)
+        source, sink = (os.open(os.devnull, os.O_RDONLY), None) if stdin != subprocess.PIPE else os.pipe()
         with tempfile.TemporaryFile() as asked:  # an environment may be longer than a message
             told = [*map(str, arguments)], environment | ONE_THREAD, str(folder or Path.cwd())
             asked.write(json.dumps(told).encode())
             asked.flush()
-            descriptors = array.array("i", [asked.fileno(), out, err])
+            descriptors = array.array("i", [asked.fileno(), source, out, err])
             connection.sendmsg([b"?"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
-            return Started(connection)
+            os.close(source)
+            return Started(connection, sink and os.fdopen(sink, "wb"))
 
-    def launch(
-        self, run: Run, arguments: list[str], environment: dict[str, str], known: bool = False
-    ) -> None:
-        """What `jobs._launch` does."""
-        if _read_at_import(environment) != _read_at_import(self.environment):
-            _launch(run, arguments, environment, known)
-            return
-        with run.console.open("ab") as console:
-            started = self.start(arguments, environment, console.fileno(), console.fileno())
-        started.connection.close()
-        if known:
-            run.set_process(started.pid)
+    def popen(self, command: list[str], *, env: dict[str, str], **how: Any) -> Started | subprocess.Popen:
+        """What `subprocess.Popen` does."""
+        if command[:3] != PYTHON or _read_at_import(env) != _read_at_import(self.environment):
+            return subprocess.Popen(command, env=env, **how)
+        out = how["stdout"].fileno()
+        err = out if how["stderr"] == subprocess.STDOUT else how["stderr"].fileno()
+        return self.start(command[3:], env, out, err, stdin=how["stdin"])
+
+    def module(self) -> SimpleNamespace:
+        """`subprocess`, whose processes are forked."""
+        return SimpleNamespace(**vars(subprocess) | {"Popen": self.popen})
 
 
 @cache
@@ -188,15 +202,32 @@ def _text(file: BinaryIO) -> str:
     return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode()
 
 
+def page(environment: dict[str, str]) -> list[str]:
+    """Arguments of Python, before those of `app.py`: all that the page starts is forked. None if it has to be as ever."""
+    warm = way()
+    alike = warm and _read_at_import(environment) == _read_at_import(os.environ)
+    return ["-m", "tests.warm", warm.address] if alike else []
+
+
+@contextmanager
+def forked() -> Iterator[None]:
+    """What is started meanwhile of runs' acts, plans and looks at data is forked."""
+    with pytest.MonkeyPatch.context() as patch:
+        if warm := way():
+            for module in STARTERS:
+                patch.setattr(module, "subprocess", warm.module())
+        yield
+
+
 @pytest.fixture
-def warm_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test starts of runs' acts is forked."""
-    if warm := way():
-        monkeypatch.setattr(jobs, "_launch", warm.launch)
+def warm_jobs() -> Iterator[None]:
+    """What a test starts of them is."""
+    with forked():
+        yield
 
 
-def _read_at_import(environment: dict[str, str]) -> dict[str, str]:
-    told = environment | ONE_THREAD
+def _read_at_import(environment: Mapping[str, str]) -> dict[str, str]:
+    told = {**environment, **ONE_THREAD}
     return {name: value for name, value in told.items() if name.startswith(READ_AT_IMPORT)}
 
 
@@ -218,7 +249,7 @@ def _serve(address: str) -> None:
         if 0 in select.select([0, listener], [], [])[0]:
             os._exit(0)
         connection, _ = listener.accept()
-        _, (asked, *streams), *_ = socket.recv_fds(connection, 1, 3)
+        _, (asked, *streams), *_ = socket.recv_fds(connection, 1, 4)
         with os.fdopen(asked, "rb") as file:
             file.seek(0)
             arguments, environment, folder = json.loads(file.read())
@@ -242,7 +273,10 @@ def _serve(address: str) -> None:
 def _become(arguments: list[str], environment: dict[str, str], streams: list[int], folder: str) -> None:
     os.setsid()
     hear_control_c()
-    for descriptor, stream in ((os.open(os.devnull, os.O_RDONLY), 0), (streams[0], 1), (streams[1], 2)):
+    warnings.filterwarnings(
+        "ignore", "Cyclopts application invoked without tokens"
+    )  # it was: by what imported pytest
+    for stream, descriptor in enumerate(streams):
         os.dup2(descriptor, stream)
         os.close(descriptor)
     os.chdir(folder)
@@ -256,7 +290,7 @@ def _main(address: str) -> None:
         importlib.import_module(name)
     gc.collect()
     gc.freeze()  # what nobody looks through stays shared
-    jobs._launch = Way(address, dict(os.environ)).launch  # what a verb starts is forked, too
+    _fork_children(address)  # what a verb starts is forked, too
     _serve(address)
     from core.cli import entry
 
@@ -274,5 +308,17 @@ def _main(address: str) -> None:
     os._exit(status)  # taking all that was imported apart takes a second
 
 
+def _fork_children(address: str) -> None:
+    warm = Way(address, jobs.child_environment() | ONE_THREAD).module()
+    for module in STARTERS:
+        module.subprocess = warm
+
+
 if __name__ == "__main__":
-    _main(sys.argv[1])
+    address, *page = sys.argv[1:]
+    if page:
+        _fork_children(address)
+        sys.argv = page
+        runpy.run_path(page[0], run_name="__main__")
+    else:
+        _main(address)

@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
 from core.runs import RunStore, jobs, process
+from tests import warm
 from tests.conftest import quick, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +33,7 @@ class App:
         self, folder: Path, environment: dict[str, str], root: Path = ROOT, options: Sequence[str] = ()
     ) -> None:
         self.root = root
+        self.warm = root == ROOT  # what it starts is forked
         self.options = options
         self.store = RunStore(folder / "runs")
         self.log = folder / "app.log"
@@ -45,10 +47,12 @@ class App:
         """Seconds until the page could be asked for."""
         began = time.monotonic()
         host = [] if "--host" in self.options else ["--host", "127.0.0.1"]
+        environment = os.environ | self.environment
+        before = warm.page(environment) if self.warm else ()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "app.py", *host, "--port", str(self.port), "--runs", str(self.store.root), *self.options],
-                cwd=self.root, stdout=log, stderr=log, env=os.environ | self.environment,
+                [sys.executable, *before, "app.py", *host, "--port", str(self.port), "--runs", str(self.store.root), *self.options],
+                cwd=self.root, stdout=log, stderr=log, env=environment,
             )  # fmt: skip
         until(lambda: self._answers() or self.process.poll() is not None, 60)
         assert self.process.poll() is None, self.log.read_text()
@@ -112,14 +116,27 @@ def shown(trained_runs, tmp_path_factory) -> Iterator[App]:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium") or pytest.fail("there is no chromium; run tests/install-browser")
+def playwright() -> Iterator[Playwright]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def chromium(playwright) -> Iterator[Browser]:
+    """Its shell, where there is one: it draws pages and no windows around them, which takes half of the time."""
+    with launched(playwright, "chromium-headless-shell", "chromium") as browser:
         yield browser
-        browser.close()
+
+
+@contextmanager
+def launched(playwright: Playwright, *names: str) -> Iterator[Browser]:
+    """The first of these browsers that there is."""
+    path = next(filter(None, map(shutil.which, names)), None)
+    path = path or pytest.fail("there is no browser; run tests/install-browser")
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    browser = playwright.chromium.launch(executable_path=path, args=arguments)
+    yield browser
+    browser.close()
 
 
 @pytest.fixture(scope="session")
@@ -184,5 +201,6 @@ def _is_ours(url: str) -> bool:
 def begin(app: App, name: str, steps: int):
     """A run that takes its time, as if somebody had started it a moment ago."""
     run = app.store.create(name, quick({"train": {"max_steps": steps}}))
-    jobs.start(run)
+    with warm.forked():
+        jobs.start(run)
     return run

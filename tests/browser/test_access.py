@@ -1,10 +1,12 @@
 """Every page for whoever cannot see it well, or at all, or uses no mouse, or a very wide screen."""
 
+from collections.abc import Iterator
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import NARROW, WIDE, App
+from tests.browser.conftest import NARROW, WIDE, App, watch
 
 PAGES = ["", "train", "runs/full", "evaluate/full", "compare/full/lora", "chat/full", "publish/full"]
 VAST = {"width": 2560, "height": 1300}
@@ -26,29 +28,59 @@ def opened(shown: App, page: Page, path: str) -> None:
     page.wait_for_timeout(500)
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_axe_finds_nothing_in_light_and_dark_on_a_wide_screen_and_a_telephone(shown, page, path):
-    opened(shown, page, path)
-    found = []
+@pytest.fixture(scope="module")
+def telephone(chromium) -> Iterator[BrowserContext]:
+    context = chromium.new_context(viewport=NARROW)
+    yield context
+    context.close()
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def visited(shown, telephone, request) -> Iterator[tuple[Page, list[str]]]:
+    """A page that was opened on a telephone, for all that only look at it; and what it complains of."""
+    page = telephone.new_page()
+    complaints = watch(page)
+    opened(shown, page, request.param)
+    yield page, complaints
+    page.close()
+
+
+def in_both_lights(page: Page) -> Iterator[str]:
     for light in ("light", "dark"):
         page.emulate_media(color_scheme=light)
         expect(page.locator("body.dark")).to_have_count(int(light == "dark"))
+        page.wait_for_timeout(300)  # colours pass slowly from one light to the other
+        yield light
+
+
+def test_a_page_opens_without_complaint_and_fits_a_telephone(visited):
+    page, complaints = visited
+    page.set_viewport_size(NARROW)
+    for _ in in_both_lights(page):
+        assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+    assert complaints == []
+
+
+def test_axe_finds_nothing_in_light_and_dark_on_a_wide_screen_and_a_telephone(visited):
+    page, complaints = visited
+    found = []
+    for light in in_both_lights(page):
         for size in (WIDE, NARROW):
             page.set_viewport_size(size)
-            page.wait_for_timeout(300)  # colours pass slowly from one light to the other
+            page.wait_for_timeout(300)
             found += [
                 (light, size["width"], each["id"], node["target"], node["html"][:200])
                 for each in Axe().run(page).response["violations"]
                 for node in each["nodes"]
             ]
-    assert found == []
+    assert found == [] and complaints == []
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_no_line_is_too_long_to_read_on_a_vast_screen(shown, page, path):
+def test_no_line_is_too_long_to_read_on_a_vast_screen(visited):
+    page, complaints = visited
     page.set_viewport_size(VAST)
-    opened(shown, page, path)
-    assert page.evaluate(LONG_LINES) == []
+    page.wait_for_timeout(300)
+    assert page.evaluate(LONG_LINES) == [] and complaints == []
 
 
 def test_the_first_key_leads_past_the_navigation_and_the_next_through_it_in_order(shown, page):

@@ -4,11 +4,11 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from core.runs import Run
 from core.runs.events import Begun, Finished, Started, Trained
-from tests.browser.conftest import App, running, watch
+from tests.browser.conftest import App, launched, running, watch
 from tests.conftest import quick, until
 
 # What Chromium answers is its own; what it would show is written down. `away()` is as if the tab were not looked at.
@@ -31,6 +31,13 @@ window.away = () => {
   document.dispatchEvent(new Event('visibilitychange'));
 };
 """
+
+
+@pytest.fixture(scope="module")
+def chromium(playwright) -> Iterator[Browser]:
+    """The whole one: its shell shows no notices."""
+    with launched(playwright, "chromium") as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -7,22 +7,8 @@ import pytest
 from playwright.sync_api import expect
 
 from core import presets
-from tests.browser.conftest import NARROW, WIDE, running, watch
+from tests.browser.conftest import WIDE, running, watch
 from tests.browser.proxy import proxy
-
-PAGES = ["", "train", "runs/full", "evaluate/full", "compare/full/lora", "chat/full", "publish/full"]
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_a_page_opens_without_complaint_and_fits_a_telephone(shown, page, path):
-    page.set_viewport_size(NARROW)
-    page.goto(f"{shown.url}/{path}")
-    expect(page.locator("h1")).to_be_visible()
-    expect(page.locator(".waiting")).to_have_count(0)
-    for light in ("light", "dark"):
-        page.emulate_media(color_scheme=light)
-        page.wait_for_timeout(300)
-        assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
 
 
 def test_every_page_is_a_click_away_and_says_where_one_is(shown, context):

@@ -2,12 +2,10 @@
 
 import re
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import begin, watch
 from tests.conftest import until
-from tests.warm import warm_jobs  # noqa: F401
 
 STEP = re.compile(r"step (\d+) of 400")
 
@@ -17,7 +15,6 @@ def step_shown(page) -> int:
     return int(found[1]) if found else 0
 
 
-@pytest.mark.usefixtures("warm_jobs")
 def test_tabs_reloads_and_a_killed_server_leave_a_run_as_it_is(app, context):
     run = begin(app, "tales", steps=400)
     first, second = context.new_page(), context.new_page()

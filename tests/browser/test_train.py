@@ -1,15 +1,13 @@
 """The Train page: what it says before a start is what the shell says, and everything can be found, changed and taken back."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import NARROW, ROOT, running, watch
+from tests.browser.conftest import NARROW, running, watch
 from tests.conftest import until
+from tests.warm import atelier
 from webui.render.parts import size
 
 SUMMARY, PLAN = "#summary", "#plan"
@@ -19,10 +17,7 @@ TOO_LARGE = "atelier train sample:fables-en --preset 3090 --method.kind full --c
 
 def planned(*arguments: str) -> dict:
     """What the shell says of the same training."""
-    done = subprocess.run(
-        [sys.executable, "-m", "core", "plan", *arguments, "--json"], cwd=ROOT, capture_output=True, text=True, env=os.environ
-    )  # fmt: skip
-    return json.loads(done.stdout)
+    return json.loads(atelier("plan", *arguments, "--json").stdout)
 
 
 def command(page: Page) -> str:
