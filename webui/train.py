@@ -197,7 +197,8 @@ def room(shared: Shared, page: gr.Blocks) -> None:
                 "", show_label=False, label=t("Paste a command or YAML"), lines=3, max_lines=16, elem_id="pasted",
                 placeholder=t("atelier train … or train.epochs: 3"), scale=4, min_width=260,
             )  # fmt: skip
-            fill = gr.Button(t("Fill in the form"), elem_id="fill", scale=0, min_width=160)
+            # Not before the form is restored, which would take back what was filled in.
+            fill = gr.Button(t("Fill in the form"), interactive=False, elem_id="fill", scale=0, min_width=160)
         taken = html(elem_id="taken")
     marks = html(render.marks(()), elem_id="marks", js_on_load=TYPING + MARK)
     began, agreed = nowhere(), nowhere()
@@ -219,6 +220,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
             name: name_for(state),
             examples: offered(shared, state),
             start: gr.update(value=t(render.START), interactive=True),
+            fill: gr.update(interactive=True),
         } | fill_in(chosen, values)
 
     def fill_in(chosen: str, values: dict[str, Any]) -> dict:
@@ -354,7 +356,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
         event.then(preview, every, shown, **HIDDEN).then(**then_plan)
 
     everything = list(fields.values())
-    restored = page.load(restore, [data, kept], [examples, preset, name, start, *everything], **HIDDEN)
+    restored = page.load(restore, [data, kept], [examples, preset, name, start, fill, *everything], **HIDDEN)
     typing = [name, *everything]
     look(
         restored.then(
