@@ -22,6 +22,8 @@ def test_runs_are_compared_and_one_is_held_against_retrieval(app, page, tmp_path
 
     page.goto(f"{app.url}/compare?run=full&run=lora")
     expect(page.locator("#scores .compared").first).to_contain_text("full")
+    for scored in page.locator("#scores .compared .table").all():
+        assert scored.evaluate("each => each.scrollWidth <= each.clientWidth"), "no column is out of sight"
     expect(page.locator("#rest")).to_contain_text("method.kind")
     page.get_by_label("by time").check()
     expect(page.locator("#curves figcaption")).to_contain_text("Loss by time at work")

@@ -65,7 +65,7 @@ def task(compared: Compared, label: str, lines: list[Line]) -> str:
         if any(run in line.cells for line in lines)
     ]
     if of_base := words.base_row(lines):
-        rows.append((f"<i>{t('Base')}</i>", *(text(say(each)) for each in of_base)))
+        rows.append((f"<i>{t('Base')}</i>", *(_figure(say(each)) for each in of_base)))
     definitions = "".join(
         f"<dt>{text(say(line.label))}</dt><dd>{text(say(line.definition))}{t('; ')}{_measured_on(line)}.</dd>"
         for line in lines
@@ -193,4 +193,10 @@ def _answer(found: Comparison, row: Row, way: Way) -> str:
 def _cell(line: Line, run: str) -> str:
     each = line.cells.get(run)
     best = f'<span class="badge best">{t("best")}</span> ' if each and each.best else ""
-    return best + text(in_brackets(each.tuned if each else None))
+    return best + _figure(in_brackets(each.tuned if each else None))
+
+
+def _figure(said: str) -> str:
+    """Where there is no room for both beside each other, the interval goes below its value, whole."""
+    value, bracket, interval = text(said).partition("[")
+    return f'{value}<span class="interval">{bracket}{interval}</span>'
