@@ -120,6 +120,6 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     mixture.listen(chosen, message, **HIDDEN)
     columns.listen(chosen, message, **HIDDEN)
     lengths.listen(settings, message, **HIDDEN)
-    drop.input(leave_out, [drop, chosen], [message, chosen], **HIDDEN)
+    drop.input(leave_out, [drop, chosen], [message, chosen], trigger_mode="always_last", **HIDDEN)
     keeping.listen(chosen, settings, sources.named, sources.none_saved)
     use.click(None, None, None, js="() => { location.href = './train' }")

@@ -146,13 +146,14 @@ class Sources:
             return {chosen: FRESH | state | {"held_out": files}}
 
         mixing, said = [self.mix, usable, chosen], [message, chosen, go_on]
-        self.source.input(pick, [self.source, *mixing], [*said, *self.panels], **event)
+        last = {"trigger_mode": "always_last"}  # of several that are chosen quickly
+        self.source.input(pick, [self.source, *mixing], [*said, *self.panels], **last, **event)
         self.upload.upload(bring, [self.upload, *mixing], [*said, self.upload], **event)
         words = [self.repo, self.subset, self.split, self.revision]
         asked = [self.fetch.click, *(each.submit for each in words)]
         gr.on(asked, fetch, [*mixing, *words], said, **event)
-        self.named.input(take, [self.named, *mixing], said, **event)
-        self.files.input(keep_only, [self.files, chosen], [message, chosen], **event)
+        self.named.input(take, [self.named, *mixing], said, **last, **event)
+        self.files.input(keep_only, [self.files, chosen], [message, chosen], **last, **event)
         measured = [message, chosen, self.upload_held_out]
         self.upload_held_out.upload(measure, [self.upload_held_out, chosen], measured, **event)
         self.held_out.input(measure_only, [self.held_out, chosen], [message, chosen], **event)
