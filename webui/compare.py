@@ -171,7 +171,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     begin.click(None, None, message, js=at_once("Asking for the comparison …"), **quiet)
     upload.upload(bring, [upload, documents], [message, upload, documents], **quiet)
-    documents.input(keep_only, documents, documents, **quiet)
+    documents.input(keep_only, documents, documents, trigger_mode="always_last", **quiet)
     begin.click(
         start,
         [name, documents, upload_questions, most_questions, passages, tokens],

@@ -363,17 +363,18 @@ def room(shared: Shared, page: gr.Blocks) -> None:
             None, typing, typing, js=TYPED % json.dumps([each.elem_id for each in typing]), **HIDDEN
         )
     )
-    look(examples.input(choose, examples, [data, name], **HIDDEN))
-    look(preset.input(show_preset, preset, everything, **HIDDEN))
+    last = {"trigger_mode": "always_last"}  # of several that are chosen quickly
+    look(examples.input(choose, examples, [data, name], **last, **HIDDEN))
+    look(preset.input(show_preset, preset, everything, **last, **HIDDEN))
     typed = [each.input for each in everything]
-    gr.on(typed, preview, every, shown, trigger_mode="always_last", **HIDDEN).then(**then_plan)
+    gr.on(typed, preview, every, shown, **last, **HIDDEN).then(**then_plan)
     look(back.click(clear, None, everything, **HIDDEN))
     look(planned.put(put, None, everything, **HIDDEN))
     look(marks.put(put, None, everything, **HIDDEN))
     filled = [taken, pasted, data, preset, examples, name, *everything]
     look(fill.click(take, [pasted, data, preset], filled, **HIDDEN))
     offering = [message, paid, machines, fields["compute.flavor"]]
-    fields["compute.where"].input(offer_machines, fields["compute.where"], offering, **HIDDEN)
+    fields["compute.where"].input(offer_machines, fields["compute.where"], offering, **last, **HIDDEN)
     given = [data, preset, name, agreed, *everything]
     start.click(None, None, message, js=at_once("Starting …"), **HIDDEN)
     start.click(begin, given, [message, began, agreed, start], api_name="train", show_progress="hidden").then(

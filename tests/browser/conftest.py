@@ -102,7 +102,7 @@ def app(_served) -> Iterator[App]:
     yield _served
     for run in _served.store.all():
         process.end(*run.process)
-    for path in _served.store.root.iterdir():
+    for path in _served.store.root.glob("*"):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 

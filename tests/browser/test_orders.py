@@ -1,5 +1,6 @@
 """Scripts and answers come in any order, late, or not at all: what is shown in the end is the same."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -156,3 +157,14 @@ def test_of_examples_that_are_chosen_quickly_the_last_are_read(app, page):
         until(lambda: page.wait_for_timeout(20) or choices, 10)
         page.locator("#source input[value='sample:fables-fr']").check()
     expect(page.locator("#report")).to_contain_text("sample:fables-fr")
+
+
+def test_of_presets_that_are_chosen_quickly_the_form_shows_the_last(app, page):
+    page.goto(f"{app.url}/train")
+    expect(page.locator("#summary")).to_contain_text("--preset tiny")
+    with held(page, "**/gradio_api/**", lambda request: '["small"]' in (request.post_data or "")) as choices:
+        page.locator("#preset input[value=small]").check()
+        until(lambda: page.wait_for_timeout(20) or choices, 10)
+        page.locator("#preset input[value='3090']").check()
+    expect(page.locator("#model-base textarea")).to_have_attribute("placeholder", re.compile("1.7B"))
+    expect(page.locator("#summary")).to_contain_text("--preset 3090")

@@ -74,7 +74,9 @@ class Columns:
             return {chosen: FRESH | state | {"columns": {}}}
 
         boxes, changed = list(self.meant.values()), [message, chosen, self.note]
-        gr.on([box.input for box in boxes], mean, [chosen, *boxes], changed, **event)
+        gr.on(
+            [box.input for box in boxes], mean, [chosen, *boxes], changed, trigger_mode="always_last", **event
+        )
         self.confirm.click(mean, [chosen, *boxes], changed, **event)
         self.forget.click(forget, chosen, [message, chosen], **event)
 

@@ -156,7 +156,7 @@ class Sources:
         self.files.input(keep_only, [self.files, chosen], [message, chosen], **last, **event)
         measured = [message, chosen, self.upload_held_out]
         self.upload_held_out.upload(measure, [self.upload_held_out, chosen], measured, **event)
-        self.held_out.input(measure_only, [self.held_out, chosen], [message, chosen], **event)
+        self.held_out.input(measure_only, [self.held_out, chosen], [message, chosen], **last, **event)
 
 
 def on_the_hub(repo: str, subset: str, split: str, revision: str) -> str:
