@@ -14,7 +14,7 @@ demo: $(VENV)/installed
 # What fails while others share the machine is tried once more, alone, and counts if it fails again.
 test: $(VENV)/installed-dev
 	tests/install-browser
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder || $(BIN)/python -m pytest --last-failed --last-failed-no-failures none
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder || $(BIN)/python -m pytest --last-failed --last-failed-no-failures none
 	PYTHONPATH=$(CURDIR)/$(VENV)/extras $(BIN)/python -m pytest -m extras tests/train tests/evaluate tests/browser/test_programs.py
 
 # GGUF files read by llama.cpp itself, which is compiled here first: a quarter of an hour, and cmake and a compiler.
