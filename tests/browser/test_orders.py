@@ -168,3 +168,11 @@ def test_of_presets_that_are_chosen_quickly_the_form_shows_the_last(app, page):
         page.locator("#preset input[value='3090']").check()
     expect(page.locator("#model-base textarea")).to_have_attribute("placeholder", re.compile("1.7B"))
     expect(page.locator("#summary")).to_contain_text("--preset 3090")
+
+
+def test_nothing_is_filled_in_before_the_form_is_restored_which_would_take_it_back(app, page):
+    with held(page, "**/gradio_api/queue/join*") as asked:
+        page.goto(f"{app.url}/train")
+        until(lambda: page.wait_for_timeout(20) or asked, 30)
+        expect(page.locator("#fill")).to_be_disabled()
+    expect(page.locator("#fill")).to_be_enabled()
