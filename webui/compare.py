@@ -20,6 +20,7 @@ from webui.render.evaluate import nothing
 from webui.render.parts import alert, heading, hint, section
 from webui.render.runs import BUSY, status_block
 from webui.shared import (
+    LAST,
     POLL,
     READ_RUNS,
     WRITE_RUNS,
@@ -171,7 +172,7 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     begin.click(None, None, message, js=at_once("Asking for the comparison …"), **quiet)
     upload.upload(bring, [upload, documents], [message, upload, documents], **quiet)
-    documents.input(keep_only, documents, documents, trigger_mode="always_last", **quiet)
+    documents.input(keep_only, documents, documents, **LAST, **quiet)
     begin.click(
         start,
         [name, documents, upload_questions, most_questions, passages, tokens],

@@ -22,7 +22,7 @@ from webui.language import number, t
 from webui.render import data as render
 from webui.render.parts import alert, heading, hint, waiting
 from webui.render.train import arguments
-from webui.shared import Shared, at_once, html, nowhere, spoken
+from webui.shared import LAST, Shared, at_once, html, nowhere, spoken
 
 ROWS = "4"  # whose tokens are shown
 READERS = 4  # people whose examples are read at the same time
@@ -120,6 +120,6 @@ def room(shared: Shared, page: gr.Blocks) -> None:
     mixture.listen(chosen, message, **HIDDEN)
     columns.listen(chosen, message, **HIDDEN)
     lengths.listen(settings, message, **HIDDEN)
-    drop.input(leave_out, [drop, chosen], [message, chosen], trigger_mode="always_last", **HIDDEN)
+    drop.input(leave_out, [drop, chosen], [message, chosen], **LAST, **HIDDEN)
     keeping.listen(chosen, settings, sources.named, sources.none_saved)
     use.click(None, None, None, js="() => { location.href = './train' }")

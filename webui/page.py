@@ -128,9 +128,8 @@ def launch(
     if mcp:
         welcome_mcp(signing_in=shared.space is not None or bool(passwords), share=share)
     page = build(shared, signing_in=bool(passwords))
-    page._queue.sleep_when_free = (
-        0.01  # seconds; gradio's thousandth keeps 3 % of a core at work where nobody asks
-    )
+    # In seconds; gradio's thousandth keeps 3 % of a core at work where nobody asks.
+    page._queue.sleep_when_free = 0.01
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # gradio's own words on its tunnel
             _, url, public = page.launch(

@@ -40,6 +40,9 @@ HUB = re.compile(
     re.ASCII,
 )
 
+LAST = {
+    "trigger_mode": "always_last"
+}  # of several that are chosen quickly, where gradio would drop all but the first
 POLL = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private", "queue": False}
 
 # An address is /<page>/<run>. The page's base stays what it was when the page was loaded, also below a path.

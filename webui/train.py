@@ -19,7 +19,7 @@ from webui.planning import Plans, stamped
 from webui.render import plan as card
 from webui.render import train as render
 from webui.render.parts import address, heading, section, waiting
-from webui.shared import SAMPLE, Shared, at_once, html, nowhere, spoken
+from webui.shared import LAST, SAMPLE, Shared, at_once, html, nowhere, spoken
 
 ESTIMATING = 300.0  # seconds: the examples are read and their tokens counted
 PLANNERS = 2  # plans that are made at the same time
@@ -363,18 +363,17 @@ def room(shared: Shared, page: gr.Blocks) -> None:
             None, typing, typing, js=TYPED % json.dumps([each.elem_id for each in typing]), **HIDDEN
         )
     )
-    last = {"trigger_mode": "always_last"}  # of several that are chosen quickly
-    look(examples.input(choose, examples, [data, name], **last, **HIDDEN))
-    look(preset.input(show_preset, preset, everything, **last, **HIDDEN))
+    look(examples.input(choose, examples, [data, name], **LAST, **HIDDEN))
+    look(preset.input(show_preset, preset, everything, **LAST, **HIDDEN))
     typed = [each.input for each in everything]
-    gr.on(typed, preview, every, shown, **last, **HIDDEN).then(**then_plan)
+    gr.on(typed, preview, every, shown, **LAST, **HIDDEN).then(**then_plan)
     look(back.click(clear, None, everything, **HIDDEN))
     look(planned.put(put, None, everything, **HIDDEN))
     look(marks.put(put, None, everything, **HIDDEN))
     filled = [taken, pasted, data, preset, examples, name, *everything]
     look(fill.click(take, [pasted, data, preset], filled, **HIDDEN))
     offering = [message, paid, machines, fields["compute.flavor"]]
-    fields["compute.where"].input(offer_machines, fields["compute.where"], offering, **last, **HIDDEN)
+    fields["compute.where"].input(offer_machines, fields["compute.where"], offering, **LAST, **HIDDEN)
     given = [data, preset, name, agreed, *everything]
     start.click(None, None, message, js=at_once("Starting …"), **HIDDEN)
     start.click(begin, given, [message, began, agreed, start], api_name="train", show_progress="hidden").then(

@@ -9,7 +9,7 @@ from webui.chosen import FRESH
 from webui.language import t
 from webui.render import data as render
 from webui.render.parts import hint
-from webui.shared import html, spoken
+from webui.shared import LAST, html, spoken
 
 NOT_NAMED = ""
 RIGHT, AS_FOUND = "The guess is right", "As found"
@@ -74,9 +74,7 @@ class Columns:
             return {chosen: FRESH | state | {"columns": {}}}
 
         boxes, changed = list(self.meant.values()), [message, chosen, self.note]
-        gr.on(
-            [box.input for box in boxes], mean, [chosen, *boxes], changed, trigger_mode="always_last", **event
-        )
+        gr.on([box.input for box in boxes], mean, [chosen, *boxes], changed, **LAST, **event)
         self.confirm.click(mean, [chosen, *boxes], changed, **event)
         self.forget.click(forget, chosen, [message, chosen], **event)
 

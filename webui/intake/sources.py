@@ -10,7 +10,7 @@ from webui.chosen import BUILT_IN, FRESH, added, fresh
 from webui.language import t
 from webui.render.data import file_name
 from webui.render.parts import hint
-from webui.shared import HUB, SAMPLE, Shared, html, spoken
+from webui.shared import HUB, LAST, SAMPLE, Shared, html, spoken
 
 OWN, ON_THE_HUB, SAVED = "own", "hub", "saved"
 CHOICES = BUILT_IN | {
@@ -146,17 +146,16 @@ class Sources:
             return {chosen: FRESH | state | {"held_out": files}}
 
         mixing, said = [self.mix, usable, chosen], [message, chosen, go_on]
-        last = {"trigger_mode": "always_last"}  # of several that are chosen quickly
-        self.source.input(pick, [self.source, *mixing], [*said, *self.panels], **last, **event)
+        self.source.input(pick, [self.source, *mixing], [*said, *self.panels], **LAST, **event)
         self.upload.upload(bring, [self.upload, *mixing], [*said, self.upload], **event)
         words = [self.repo, self.subset, self.split, self.revision]
         asked = [self.fetch.click, *(each.submit for each in words)]
         gr.on(asked, fetch, [*mixing, *words], said, **event)
-        self.named.input(take, [self.named, *mixing], said, **last, **event)
-        self.files.input(keep_only, [self.files, chosen], [message, chosen], **last, **event)
+        self.named.input(take, [self.named, *mixing], said, **LAST, **event)
+        self.files.input(keep_only, [self.files, chosen], [message, chosen], **LAST, **event)
         measured = [message, chosen, self.upload_held_out]
         self.upload_held_out.upload(measure, [self.upload_held_out, chosen], measured, **event)
-        self.held_out.input(measure_only, [self.held_out, chosen], [message, chosen], **last, **event)
+        self.held_out.input(measure_only, [self.held_out, chosen], [message, chosen], **LAST, **event)
 
 
 def on_the_hub(repo: str, subset: str, split: str, revision: str) -> str:
